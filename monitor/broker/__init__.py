@@ -1,0 +1,1 @@
+"""Which programs hold the log: protocol, kafka, postgres."""

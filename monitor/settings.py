@@ -1,0 +1,94 @@
+"""One frozen Settings, read once: environment TOCSIN_*, then `tocsin.toml`, then defaults. Connects to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from monitor.errors import UsageError
+
+
+class Settings(BaseSettings):
+    """Every setting with its meaning. Secrets are masked wherever a Settings is shown."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_", toml_file="tocsin.toml", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("tocsin", appauthor=False)),
+        description="where everything lives: the private database, own models, feeds.toml, watchlist.toml",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="postgresql+psycopg://user:password@host/name; without it a private server under data_dir"
+    )
+    broker: Literal["postgres", "kafka"] = Field("postgres", description="the log: a table, or Apache Kafka")
+    kafka_servers: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma-separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to talk to Kafka"
+    )
+    kafka_sasl_mechanism: str | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_username: str | None = Field(None, description="Kafka user")
+    kafka_password: SecretStr | None = Field(None, description="Kafka password")
+    topic: str = Field("news.raw", description="the log's topic")
+    group: str = Field("tocsin-workers", description="the workers' consumer group")
+    model: str = Field("small", description="the model a fresh database starts with: a name, a folder or a hub name")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    batch_articles: int = Field(256, ge=1, le=5000, description="most articles a worker takes in one poll")
+    watchlist: Path | None = Field(None, description="companies to watch for besides the listed ones (TOML)")
+    feeds: Path | None = Field(None, description="your feeds.toml; without it the shipped list and data_dir/feeds.toml")
+    allow_private_urls: bool = Field(False, description="let sources and webhooks reach private addresses")
+    notify: tuple[SecretStr, ...] = Field((), description="apprise URLs or console:// that every alert goes to")
+    secret: SecretStr | None = Field(None, description="signs links in messages; made and kept in data_dir if absent")
+    dashboard_url: str = Field("http://127.0.0.1:8501", description="how readers of a message reach the dashboard")
+    dashboard_host: str = Field("127.0.0.1", description="where the dashboard listens")
+    dashboard_port: int = Field(8501, ge=1, le=65535, description="where the dashboard listens")
+    dashboard_user: str | None = Field(None, description="the name written beside what you do; default: the login name")
+    evaluate_every_s: float = Field(5.0, gt=0, le=5, description="how often open buckets are evaluated")
+    heartbeat_url: SecretStr | None = Field(None, description="asked once a minute while jobs are healthy")
+    log_format: Literal["console", "json"] = Field("console", description="how logs look on stderr")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    metrics_port: int | None = Field(None, description="serve Prometheus metrics on 127.0.0.1:PORT")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgresql+psycopg://")):
+            raise ValueError("must start with postgresql+psycopg://")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings once. UsageError names the first wrong one and the mend."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(Settings.model_fields))
+            raise UsageError(f"unknown setting {name!r} in tocsin.toml; known: {known}") from error
+        raise UsageError(f"setting TOCSIN_{name.upper()} is wrong: {first['msg']}; {describe(name)}") from error
+
+
+def describe(name: str) -> str:
+    field = Settings.model_fields.get(name)
+    return f"it means: {field.description}" if field and field.description else "see the README's table of settings"

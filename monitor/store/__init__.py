@@ -1,0 +1,1 @@
+"""The only SQLAlchemy: takes and returns types, never rows."""

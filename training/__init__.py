@@ -1,0 +1,1 @@
+"""Labels -> a candidate model -> the gate."""
