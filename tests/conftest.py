@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,21 @@ def shared_data() -> Path:
             "no labelled data: set TOCSIN_TEST_DATA to the folder that holds twitter-financial-news/, uci-news/ ..."
         )
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that read the labelled data are marked by the fixture they use."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip fails where TOCSIN_TEST_REQUIRE names one of the test's markers (CI: kafka,browser)."""
+    report = yield
+    required = set(filter(None, os.environ.get("TOCSIN_TEST_REQUIRE", "").split(",")))
+    if report.skipped and not hasattr(report, "wasxfail") and required & {mark.name for mark in item.iter_markers()}:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but TOCSIN_TEST_REQUIRE asks for it: {report.longrepr}"
+    return report

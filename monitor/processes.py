@@ -1,0 +1,103 @@
+"""Several programs as one: started together, stopped together, none outliving a killed owner. Knows no program by name.
+
+Each child inherits the read end of a pipe whose only write end its owner holds. When the owner dies, however it
+dies, the pipe closes, and the child ends itself: portable, and immune to reused pids.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from monitor.errors import TocsinError
+
+OWNER_PIPE = "TOCSIN_OWNER_PIPE"
+STOP_TIMEOUT_S = 15.0  # a worker finishes its batch, the dashboard its request
+LAST_WORDS_S = 20.0  # how long an orphan may take to end cleanly
+
+
+class ProgramEnded(TocsinError):
+    """A program that should run on has ended."""
+
+
+@dataclass
+class Programs:
+    """Child programs of this process. A context manager: leaving it stops every child, last started first."""
+
+    env: Mapping[str, str]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
+
+    def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a child in its own session, so that a Ctrl-C reaches only us and we stop it in order."""
+        child = subprocess.Popen(
+            command,
+            env={**self.env, OWNER_PIPE: str(self._read_end)},
+            pass_fds=(self._read_end,),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.running[name] = child
+        return child
+
+    def check(self) -> None:
+        """ProgramEnded if a child is gone."""
+        for name, child in self.running.items():
+            if child.poll() is not None:
+                raise ProgramEnded(f"the {name} program ended with code {child.returncode}; its last lines above say why")
+
+    def stop(self, name: str) -> int:
+        """SIGTERM, and SIGKILL after STOP_TIMEOUT_S; returns the exit code."""
+        child = self.running.pop(name)
+        if child.poll() is None:
+            child.terminate()
+        try:
+            return child.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return child.wait()
+
+    def __enter__(self) -> Programs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self.running.values():
+            if child.poll() is None:
+                child.terminate()
+        for name in reversed(list(self.running)):
+            self.stop(name)
+        os.close(self._write_end)
+        os.close(self._read_end)
+
+
+def tocsin(*arguments: str) -> list[str]:
+    """The command line of one of our own verbs, run by this very Python."""
+    return [sys.executable, "-m", "monitor.cli", *arguments]
+
+
+def die_with_owner() -> None:
+    """End this process when the owner named in the environment is gone. Does nothing without an owner."""
+    pipe = os.environ.pop(OWNER_PIPE, None)
+    if pipe is None:
+        return
+    descriptor = int(pipe)
+    os.set_inheritable(descriptor, False)
+    threading.Thread(target=_end_at_eof, args=(descriptor,), daemon=True, name="owner-watch").start()
+
+
+def _end_at_eof(descriptor: int) -> None:
+    os.read(descriptor, 1)  # returns at end-of-file only: nobody ever writes
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LAST_WORDS_S)
+    os._exit(1)

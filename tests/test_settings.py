@@ -1,0 +1,52 @@
+"""A wrong setting stops the start with its name and the mend; secrets never show."""
+
+from pathlib import Path
+
+import pytest
+
+from monitor.errors import UsageError
+from monitor.logs import mask_credentials
+from monitor.settings import Settings, read_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_wrong_value_names_the_setting_and_its_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_BATCH_ARTICLES", "0")
+    with pytest.raises(UsageError, match=r"TOCSIN_BATCH_ARTICLES.*greater than or equal to 1.*most articles"):
+        read_settings()
+
+
+def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tocsin.toml").write_text('brokr = "kafka"\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"unknown setting 'brokr'.*broker"):
+        read_settings()
+
+
+def test_the_environment_stands_above_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tocsin.toml").write_text('device = "cpu"\ntopic = "from-file"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOCSIN_TOPIC", "from-environment")
+    settings = read_settings()
+    assert (settings.device, settings.topic) == ("cpu", "from-environment")
+
+
+def test_only_postgres_is_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_DATABASE_URL", "sqlite:///x.db")
+    with pytest.raises(UsageError, match=r"postgresql\+psycopg://"):
+        read_settings()
+
+
+def test_secrets_never_show() -> None:
+    settings = read_settings(database_url="postgresql://u:hunter2@h/d", secret="hunter2", notify=("slack://hunter2",))
+    assert "hunter2" not in repr(settings) + str(settings)
+    assert mask_credentials("lost postgresql://u:hunter2@h/d") == "lost postgresql://***@h/d"
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    missing = [name for name in Settings.model_fields if f"`TOCSIN_{name.upper()}`" not in readme]
+    assert not missing, f"the README's table of settings lacks {missing}"
