@@ -1,0 +1,77 @@
+"""A scripted crisis: a burst of distinct bad stories about one company. Pure.
+
+Ten stories break within twelve seconds at different houses, so that whoever watches has most of the evidence at once;
+eight reactions follow ever more slowly over three minutes, too few to look like a second event.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from ingest.simulator import grammar
+from ingest.simulator.newsroom import Item, copies, number_of
+from ingest.simulator.world import Publisher, companies, company_named, publishers, words
+
+BREAKING_S = 12.0
+REACTIONS_S = (25.0, 180.0)
+COPIED_SHARE = 0.45
+SCRIPT_OF_SECTOR = {
+    "banks": "accounting",
+    "insurance": "accounting",
+    "energy": "accounting",
+    "mining": "accounting",
+    "apparel": "accounting",
+    "retail": "accounting",
+    "homes": "accounting",
+    "steel": "accounting",
+    "media": "breach",
+    "utilities": "breach",
+    "software": "breach",
+    "telecom": "breach",
+    "payments": "breach",
+    "airlines": "breach",
+    "logistics": "breach",
+}
+"""Makers of things have a recall; the script must fit what the company sells."""
+
+
+def crisis_company(run: int) -> str:
+    """The ticker of the company whose crisis the run-th demo shows; each run another, until all had theirs."""
+    order = random.Random("crisis order").sample([company.ticker for company in companies()], len(companies()))
+    return order[run % len(order)]
+
+
+def script_of(ticker: str) -> str:
+    return SCRIPT_OF_SECTOR.get(company_named(ticker).sector, "recall")
+
+
+def crisis_items(ticker: str, at: datetime, seed: int) -> list[Item]:
+    """Distinct stories from at least six families, some of them copied, in order of time."""
+    rng = random.Random(f"{seed}/crisis/{ticker}/{at.isoformat()}")
+    breaking, reactions = grammar.crisis_script(script_of(ticker))
+    offsets = [index * BREAKING_S / len(breaking) for index in range(len(breaking))]
+    first, last = REACTIONS_S
+    # The power spreads them out: the news dries up.
+    offsets += [first + (last - first) * (index / (len(reactions) - 1)) ** 1.5 for index in range(len(reactions))]
+    houses = _houses(rng)
+    items: list[Item] = []
+    for index, (template, offset) in enumerate(zip(breaking + reactions, offsets, strict=True)):
+        blanks = grammar.Blanks(rng, words(), company_named(ticker))
+        title, body = grammar.fill(template, blanks)
+        item = Item(at + timedelta(seconds=offset), houses[index % len(houses)], title, body, number_of(rng))
+        items.append(item)
+        if rng.random() < COPIED_SHARE:
+            items += copies(rng, item, rng.randint(1, 3), timedelta(seconds=60))
+    return sorted(items, key=lambda item: (item.at, item.number))
+
+
+def _houses(rng: random.Random) -> list[Publisher]:
+    """The news publishers, one of each family before a second of any."""
+    shuffled = [one for one in rng.sample(publishers(), len(publishers())) if one.kind == "news"]
+    seen: dict[str, int] = {}
+    ranked = []
+    for one in shuffled:
+        seen[one.family] = seen.get(one.family, 0) + 1
+        ranked.append((seen[one.family], one))
+    return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
