@@ -1,0 +1,313 @@
+"""What the dashboard reads of counts, models, feeds and health: bounded queries over roll-ups. Writes nothing.
+
+Charts come from `counts` alone, so their cost grows with the time shown, not with the news stored.
+Articles and stories are read in monitor/store/read_stories.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Engine, text
+
+from monitor.types import Kind
+
+StoredMinutes = Literal[5, 60, 1440]
+WEEK = timedelta(days=7)
+
+
+class Point(NamedTuple):
+    """Distinct stories of one scope in one step of a chart, all asked kinds together."""
+
+    at: datetime
+    total: int
+    negative: int
+    positive: int
+    score_sum: float
+
+
+class Cell(NamedTuple):
+    """A Point that says of which scope it is."""
+
+    scope: str
+    at: datetime
+    total: int
+    negative: int
+    positive: int
+    score_sum: float
+
+
+class Span(NamedTuple):
+    """One scope's sums over a window (`weeks_ago` 0) or over the same window some weeks before."""
+
+    scope: str
+    weeks_ago: int
+    total: int
+    negative: int
+    positive: int
+    score_sum: float
+
+
+class Service(NamedTuple):
+    """The model version whose scores and counts are shown."""
+
+    model: int
+    version: str
+    since: datetime
+    who: str
+    reason: str
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedHealth:
+    """What is known of one feed."""
+
+    name: str
+    url: str
+    kind: str
+    publisher: str
+    cadence: timedelta
+    failures: int
+    error: str | None
+    articles: int
+    next_at: datetime | None
+    asked_at: datetime | None
+    ok_at: datetime | None
+    article_at: datetime | None
+    gaps_s: tuple[int, ...]
+
+
+class Partition(NamedTuple):
+    """How far the rows of one partition of the log have come."""
+
+    topic: str
+    partition: int
+    offset: int
+    counted_at: datetime
+    saved_at: datetime
+
+
+class DeadLetter(NamedTuple):
+    """A message that never became an article, without its payload."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    at: datetime
+    retried_at: datetime | None
+
+
+class TableSize(NamedTuple):
+    name: str
+    rows: int
+    bytes: int
+
+
+def service(engine: Engine) -> Service | None:
+    """The newest row of `services`; None before a first model is in service."""
+    rows = _rows(
+        engine,
+        """SELECT m.id, m.version, s.since, s.who, s.reason, m.manifest
+           FROM services s JOIN models m ON m.id = s.model ORDER BY s.id DESC LIMIT 1""",
+    )
+    return Service(*rows[0]) if rows else None
+
+
+def series(
+    engine: Engine,
+    model: int,
+    scope: str,
+    kinds: Sequence[Kind],
+    since: datetime,
+    until: datetime,
+    stored: StoredMinutes,
+    step: timedelta,
+    origin: datetime,
+) -> list[Point]:
+    """One scope's counts in [since, until), summed into steps aligned to `origin`; empty steps are absent."""
+    rows = _rows(
+        engine,
+        """SELECT date_bin(:step, at, :origin) AS step_at, sum(total), sum(negative), sum(positive), sum(score_sum)
+           FROM counts
+           WHERE model = :model AND minutes = :stored AND scope = (SELECT id FROM scopes WHERE key = :scope)
+             AND kind = ANY(:kinds) AND at >= :since AND at < :until
+           GROUP BY step_at ORDER BY step_at""",
+        model=model,
+        scope=scope,
+        kinds=list(kinds),
+        since=since,
+        until=until,
+        stored=stored,
+        step=step,
+        origin=origin,
+    )
+    return [Point(*row) for row in rows]
+
+
+def topic_cells(
+    engine: Engine,
+    model: int,
+    kinds: Sequence[Kind],
+    since: datetime,
+    until: datetime,
+    stored: StoredMinutes,
+    step: timedelta,
+    origin: datetime,
+) -> list[Cell]:
+    """Every topic's counts in [since, until), for the heat map."""
+    rows = _rows(
+        engine,
+        """SELECT s.key, date_bin(:step, c.at, :origin) AS step_at,
+                  sum(c.total), sum(c.negative), sum(c.positive), sum(c.score_sum)
+           FROM scopes s JOIN counts c ON c.scope = s.id
+           WHERE s.company IS NULL AND s.topic IS NOT NULL AND c.model = :model AND c.minutes = :stored
+             AND c.kind = ANY(:kinds) AND c.at >= :since AND c.at < :until
+           GROUP BY s.key, step_at ORDER BY s.key, step_at""",
+        model=model,
+        kinds=list(kinds),
+        since=since,
+        until=until,
+        stored=stored,
+        step=step,
+        origin=origin,
+    )
+    return [Cell(*row) for row in rows]
+
+
+Family = Literal["all", "topics", "companies", "topics of", "companies of"]
+
+_FAMILIES: dict[Family, str] = {
+    "all": "s.key = 'all'",
+    "topics": "s.company IS NULL AND s.topic IS NOT NULL",
+    "companies": "s.company IS NOT NULL AND s.topic IS NULL",
+    "topics of": "s.company = :of AND s.topic IS NOT NULL",
+    "companies of": "s.topic = :of AND s.company IS NOT NULL",
+}
+
+_SPANS = """
+SELECT s.key, w.ago, sum(c.total), sum(c.negative), sum(c.positive), sum(c.score_sum)
+FROM scopes s
+CROSS JOIN unnest(CAST(:agos AS int[]), CAST(:sinces AS timestamptz[]), CAST(:untils AS timestamptz[]))
+           AS w(ago, since, until)
+JOIN counts c ON c.model = :model AND c.minutes = :stored AND c.scope = s.id
+             AND c.kind = ANY(:kinds) AND c.at >= w.since AND c.at < w.until
+WHERE {family}
+GROUP BY s.key, w.ago
+"""
+_SPANS_OF = {family: text(_SPANS.format(family=condition)) for family, condition in _FAMILIES.items()}
+
+
+def spans(
+    engine: Engine,
+    model: int,
+    family: Family,
+    kinds: Sequence[Kind],
+    since: datetime,
+    until: datetime,
+    stored: StoredMinutes,
+    weeks: Sequence[int] = (0,),
+    of: str | None = None,
+) -> list[Span]:
+    """Sums of every scope of a family over [since, until) and over the same window `weeks` ago.
+
+    `of` names the company or the topic for "topics of" and "companies of"; a scope without news is absent.
+    """
+    with engine.connect() as connection:
+        rows = connection.execute(
+            _SPANS_OF[family],
+            {
+                "model": model,
+                "stored": stored,
+                "kinds": list(kinds),
+                "of": of,
+                "agos": list(weeks),
+                "sinces": [since - WEEK * ago for ago in weeks],
+                "untils": [until - WEEK * ago for ago in weeks],
+            },
+        ).all()
+    return [Span(*row) for row in rows]
+
+
+def newest_count(engine: Engine, model: int) -> datetime | None:
+    """The newest day that holds news, for "nothing here, the newest is of ..."."""
+    rows = _rows(
+        engine,
+        """SELECT max(at) FROM counts
+           WHERE model = :model AND minutes = 60 AND scope = (SELECT id FROM scopes WHERE key = 'all')""",
+        model=model,
+    )
+    return rows[0][0] if rows else None
+
+
+def oldest_count(engine: Engine, model: int) -> datetime | None:
+    """When the history begins; what "learning" is measured from."""
+    rows = _rows(
+        engine,
+        """SELECT min(at) FROM counts
+           WHERE model = :model AND minutes = 1440 AND scope = (SELECT id FROM scopes WHERE key = 'all')""",
+        model=model,
+    )
+    return rows[0][0] if rows else None
+
+
+def company_names(engine: Engine) -> dict[str, str]:
+    """Key -> display name of every company that was ever named in an article."""
+    return {row[0]: row[1] for row in _rows(engine, "SELECT company, name FROM companies ORDER BY name")}
+
+
+def topics(engine: Engine) -> list[str]:
+    """Every topic that was ever counted."""
+    return [
+        row[0]
+        for row in _rows(engine, "SELECT topic FROM scopes WHERE company IS NULL AND topic IS NOT NULL ORDER BY topic")
+    ]
+
+
+def feeds(engine: Engine) -> list[FeedHealth]:
+    rows = _rows(
+        engine,
+        """SELECT name, url, kind, publisher, cadence_s, failures, error, articles, next_at, asked_at, ok_at,
+                  article_at, gaps_s FROM feeds ORDER BY name""",
+    )
+    return [FeedHealth(*row[:4], timedelta(seconds=row[4]), *row[5:12], tuple(row[12])) for row in rows]
+
+
+def partitions(engine: Engine) -> list[Partition]:
+    rows = _rows(
+        engine,
+        'SELECT topic, partition, "offset", counted_at, saved_at FROM watermarks ORDER BY topic, partition',
+    )
+    return [Partition(*row) for row in rows]
+
+
+def dead_letters(engine: Engine, limit: int = 50) -> tuple[int, list[DeadLetter]]:
+    """How many wait (not yet retried), and the newest of all."""
+    waiting = _rows(engine, "SELECT count(*) FROM dead_letters WHERE retried_at IS NULL")[0][0]
+    rows = _rows(
+        engine,
+        """SELECT topic, partition, "offset", reason, at, retried_at FROM dead_letters
+           ORDER BY at DESC LIMIT :limit""",
+        limit=limit,
+    )
+    return waiting, [DeadLetter(*row) for row in rows]
+
+
+def sizes(engine: Engine) -> tuple[int, list[TableSize]]:
+    """The database's bytes, and its largest tables with PostgreSQL's own estimate of their rows."""
+    total = _rows(engine, "SELECT pg_database_size(current_database())")[0][0]
+    rows = _rows(
+        engine,
+        """SELECT relname, greatest(n_live_tup, 0), pg_total_relation_size(relid)
+           FROM pg_stat_user_tables ORDER BY 3 DESC LIMIT 12""",
+    )
+    return total, [TableSize(*row) for row in rows]
+
+
+def _rows(engine: Engine, statement: str, **values: object) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(text(statement), values).all())
