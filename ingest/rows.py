@@ -102,15 +102,12 @@ def _second_try(number: int, line: bytes, error: Exception) -> tuple[int, Row] |
 
 def _csv_rows(file: Text) -> Iterator[tuple[int, Row] | BadRow]:
     csv.field_size_limit(min(LONGEST_FIELD, sys.maxsize))
-    # Escaped, bad bytes travel as lone surrogates and spoil one row instead of the file.
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text)
+    reader = csv.reader(_lines(file))
     header = next(reader, [])
     while True:
         try:
             fields = next(reader)
         except StopIteration:
-            text.detach()
             return
         except csv.Error as error:
             yield BadRow(reader.line_num, f"no CSV row: {error}")
@@ -121,6 +118,14 @@ def _csv_rows(file: Text) -> Iterator[tuple[int, Row] | BadRow]:
             yield reader.line_num, dict(zip(header, fields, strict=True))
         elif fields:
             yield BadRow(reader.line_num, f"{len(fields)} fields where the header names {len(header)}")
+
+
+def _lines(file: Text) -> Iterator[str]:
+    for number, line in enumerate(file):
+        # Escaped, bad bytes travel as lone surrogates and spoil one row instead of the file.
+        text = line.removeprefix(b"\xef\xbb\xbf" if number == 0 else b"").decode("utf-8", "surrogateescape")
+        # A lone CR is a line break within a tweet, which writers that end lines with LF leave unquoted.
+        yield text.replace("\r\n", "\n").replace("\r", " ")
 
 
 def _is_utf8(fields: list[str]) -> bool:

@@ -116,6 +116,12 @@ def test_csv_rows_that_are_no_utf8_or_miss_fields_are_named(write: Callable[[str
     assert [line for line, _ in bad] == [4, 5, 6]
 
 
+def test_a_lone_carriage_return_does_not_end_a_csv_row(write: Callable[[str, str], Path]) -> None:
+    articles, bad = read(write("rows.csv", "title,at\r\nUp \rand down,2024-01-01\r\n"))
+    assert [one.title for one in articles] == ["Up  and down"]
+    assert not bad
+
+
 def test_a_wrong_mapping_names_the_columns_there_are(write: Callable[[str, str], Path]) -> None:
     path = write("rows.csv", "headline_text,at\nFed,2024-01-01\n")
     with pytest.raises(UsageError, match=r"no column 'texte'; it has headline_text, at"):
@@ -214,7 +220,8 @@ def test_sixty_thousand_real_articles_pass_in_seconds_and_bounded_memory(shared_
     try:
         mapping = "title=text,published=at,source_id=tweet_id"
         path = shared_data / "stocknet/tweets.csv.gz"
-        assert replay(path, publish, mapping=mapping, kind="comment", now=lambda: NOW).published == 58_603
+        report = replay(path, publish, mapping=mapping, kind="comment", now=lambda: NOW)
+        assert (report.published, report.bad) == (58_603, [])
         assert tracemalloc.get_traced_memory()[1] < 8_000_000
     finally:
         tracemalloc.stop()
