@@ -214,3 +214,34 @@ class Count:
     score_sum: float
     backfilled: int = 0
     backfilled_negative: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A source that is asked again and again, as `feeds.toml` names it."""
+
+    name: str
+    url: str
+    kind: Kind
+    publisher: str
+    family: str
+    cadence: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """What is remembered of a source between two times of asking, by name; its health is read from it."""
+
+    name: str
+    etag: str | None = None
+    modified: str | None = None
+    failures: int = 0
+    """In a row; 0 after a success."""
+    error: str | None = None
+    articles: int = 0
+    next_at: datetime | None = None
+    asked_at: datetime | None = None
+    ok_at: datetime | None = None
+    article_at: datetime | None = None
+    gaps_s: tuple[int, ...] = ()
+    """The latest gaps between its articles, for "silent longer than usual"."""
