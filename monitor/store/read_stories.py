@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, text
 
+from monitor.store.reads import read
 from monitor.types import Kind, Sentiment
 
 NEWEST_SCANNED = 5000
@@ -142,27 +143,22 @@ def stories(
         "skip": skip,
     }
     company = scope.removeprefix("company:").partition("|topic:")[0] if scope.startswith("company:") else None
-    return [_headline(row, company) for row in _read(engine, _STORIES[order], values)]
+    return [_headline(row, company) for row in read(engine, _STORIES[order], values)]
 
 
 def latest(engine: Engine, model: int, kinds: Sequence[Kind], limit: int = 12) -> list[Headline]:
     """The newest articles, copies too: what the live strip shows."""
-    return [_headline(row) for row in _read(engine, _LATEST, {"model": model, "kinds": list(kinds), "limit": limit})]
+    return [_headline(row) for row in read(engine, _LATEST, {"model": model, "kinds": list(kinds), "limit": limit})]
 
 
 def articles_of_story(engine: Engine, model: int, story: str, limit: int = 50) -> list[Headline]:
     """A story's articles, first told first."""
-    return [_headline(row) for row in _read(engine, _OF_STORY, {"model": model, "story": story, "limit": limit})]
+    return [_headline(row) for row in read(engine, _OF_STORY, {"model": model, "story": story, "limit": limit})]
 
 
 def named_articles(engine: Engine, model: int, articles: Sequence[str]) -> list[Headline]:
     """These articles, in this order; those unknown are absent."""
-    return [_headline(row) for row in _read(engine, _NAMED, {"model": model, "articles": list(articles)})]
-
-
-def _read(engine: Engine, statement: Any, values: dict[str, object]) -> list[Any]:
-    with engine.connect() as connection:
-        return list(connection.execute(statement, values).all())
+    return [_headline(row) for row in read(engine, _NAMED, {"model": model, "articles": list(articles)})]
 
 
 def _headline(row: Any, company: str | None = None) -> Headline:

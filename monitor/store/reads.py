@@ -6,17 +6,21 @@ Articles and stories are read in monitor/store/read_stories.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, TextClause, create_engine, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from monitor.errors import TocsinError, Unavailable
 from monitor.types import Kind
 
 StoredMinutes = Literal[5, 60, 1440]
 WEEK = timedelta(days=7)
+Database = Engine
+"""What readers outside hold; SQLAlchemy stays in monitor/store."""
 
 
 class Point(NamedTuple):
@@ -108,6 +112,14 @@ class TableSize(NamedTuple):
     bytes: int
 
 
+def open_for_reading(url: str) -> Engine:
+    """An engine that can't write and gives up on a query after ten seconds; connects on first use."""
+    guard = "-c default_transaction_read_only=on -c statement_timeout=10000"
+    return create_engine(
+        url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args={"options": guard, "connect_timeout": 5}
+    )
+
+
 def service(engine: Engine) -> Service | None:
     """The newest row of `services`; None before a first model is in service."""
     rows = _rows(
@@ -179,10 +191,10 @@ def topic_cells(
     return [Cell(*row) for row in rows]
 
 
-Family = Literal["all", "topics", "companies", "topics of", "companies of"]
+Family = Literal["one", "topics", "companies", "topics of", "companies of"]
 
 _FAMILIES: dict[Family, str] = {
-    "all": "s.key = 'all'",
+    "one": "s.key = :of",
     "topics": "s.company IS NULL AND s.topic IS NOT NULL",
     "companies": "s.company IS NOT NULL AND s.topic IS NULL",
     "topics of": "s.company = :of AND s.topic IS NOT NULL",
@@ -215,22 +227,19 @@ def spans(
 ) -> list[Span]:
     """Sums of every scope of a family over [since, until) and over the same window `weeks` ago.
 
-    `of` names the company or the topic for "topics of" and "companies of"; a scope without news is absent.
+    `of` names the scope for "one", the company or topic for "topics of" and "companies of"; empty scopes are absent.
     """
-    with engine.connect() as connection:
-        rows = connection.execute(
-            _SPANS_OF[family],
-            {
-                "model": model,
-                "stored": stored,
-                "kinds": list(kinds),
-                "of": of,
-                "agos": list(weeks),
-                "sinces": [since - WEEK * ago for ago in weeks],
-                "untils": [until - WEEK * ago for ago in weeks],
-            },
-        ).all()
-    return [Span(*row) for row in rows]
+    values = {
+        "model": model,
+        "stored": stored,
+        "kinds": list(kinds),
+        "agos": list(weeks),
+        "sinces": [since - WEEK * ago for ago in weeks],
+        "untils": [until - WEEK * ago for ago in weeks],
+    }
+    if of is not None:
+        values["of"] = of
+    return [Span(*row) for row in read(engine, _SPANS_OF[family], values)]
 
 
 def newest_count(engine: Engine, model: int) -> datetime | None:
@@ -308,6 +317,16 @@ def sizes(engine: Engine) -> tuple[int, list[TableSize]]:
     return total, [TableSize(*row) for row in rows]
 
 
+def read(engine: Engine, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
+    """Rows of one query. Unavailable where the database does not answer, TocsinError where it has no schema yet."""
+    try:
+        with engine.connect() as connection:
+            return list(connection.execute(statement, values).all())
+    except OperationalError as error:
+        raise Unavailable("the database does not answer; is it running? This page asks again by itself") from error
+    except ProgrammingError as error:
+        raise TocsinError("the database has no tables of this version; run `tocsin migrate`") from error
+
+
 def _rows(engine: Engine, statement: str, **values: object) -> list[Any]:
-    with engine.connect() as connection:
-        return list(connection.execute(text(statement), values).all())
+    return read(engine, text(statement), values)

@@ -1,0 +1,175 @@
+"""The dashboard's one door to the database: one engine, cached and bounded reads. Draws nothing, writes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import streamlit as st
+
+from dashboard.filters import View
+from dashboard.usual import WEEKS
+from monitor.settings import Settings, read_settings
+from monitor.store import read_stories, reads
+from monitor.store.read_stories import Headline
+from monitor.store.reads import (
+    Cell,
+    DeadLetter,
+    Family,
+    FeedHealth,
+    Partition,
+    Point,
+    Service,
+    Span,
+    StoredMinutes,
+    TableSize,
+)
+from monitor.types import Kind, Sentiment
+
+CHART_TTL_S = 10
+SLOW_TTL_S = 60
+"""For what changes rarely: names, the model in service, sizes."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    return read_settings()
+
+
+@st.cache_resource(show_spinner=False)
+def database() -> reads.Database:
+    """The read-only engine of this process."""
+    url = settings().database_url
+    if url is None:
+        raise NotImplementedError
+    return reads.open_for_reading(url.get_secret_value())
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
+def service() -> Service | None:
+    return reads.service(database())
+
+
+@st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
+def company_names() -> dict[str, str]:
+    return reads.company_names(database())
+
+
+@st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
+def topics() -> list[str]:
+    return reads.topics(database())
+
+
+@st.cache_data(ttl=SLOW_TTL_S, max_entries=8, show_spinner=False)
+def begins(model: int) -> datetime | None:
+    """When this model's history begins."""
+    return reads.oldest_count(database(), model)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=8, show_spinner=False)
+def newest(model: int) -> datetime | None:
+    return reads.newest_count(database(), model)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=200, show_spinner=False)
+def points(model: int, scope: str, view: View) -> list[Point]:
+    """The window's points."""
+    grain = view.grain
+    return reads.series(
+        database(), model, scope, view.kinds, view.since, view.until, grain.stored, grain.step, view.origin
+    )
+
+
+@st.cache_data(ttl=20 * SLOW_TTL_S, max_entries=200, show_spinner=False)
+def history(model: int, scope: str, view: View) -> list[Point]:
+    """The weeks before the window, in the same steps, for what is usual. Cached longer: the past stands."""
+    grain = view.grain
+    since = view.since - WEEKS[-1] * reads.WEEK - grain.step
+    until = view.until - reads.WEEK + grain.step
+    return reads.series(database(), model, scope, view.kinds, since, until, grain.stored, grain.step, view.origin)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=50, show_spinner=False)
+def topic_cells(model: int, view: View) -> list[Cell]:
+    grain = view.grain
+    origin = view.origin if grain.heat_stored < 1440 else datetime(2001, 1, 1, tzinfo=UTC)
+    return reads.topic_cells(
+        database(), model, view.kinds, view.since, view.until, grain.heat_stored, grain.heat_step, origin
+    )
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=200, show_spinner=False)
+def spans(
+    model: int,
+    family: Family,
+    kinds: tuple[Kind, ...],
+    since: datetime,
+    until: datetime,
+    stored: StoredMinutes,
+    weeks: tuple[int, ...],
+    of: str | None = None,
+) -> list[Span]:
+    return reads.spans(database(), model, family, kinds, since, until, stored, weeks, of)
+
+
+def before(model: int, scope: str, view: View) -> list[Span]:
+    """The same window of each of the four weeks before; weeks older than the history are absent."""
+    start = begins(model)
+    weeks = tuple(ago for ago in WEEKS if start is not None and view.since - ago * reads.WEEK >= start)
+    return spans(model, "one", view.kinds, view.since, view.until, view.grain.stored, weeks, scope)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
+def feeds() -> list[FeedHealth]:
+    return reads.feeds(database())
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
+def partitions() -> list[Partition]:
+    return reads.partitions(database())
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
+def dead_letters() -> tuple[int, list[DeadLetter]]:
+    return reads.dead_letters(database())
+
+
+@st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
+def sizes() -> tuple[int, list[TableSize]]:
+    return reads.sizes(database())
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=100, show_spinner=False)
+def stories(
+    model: int,
+    scope: str,
+    kinds: tuple[Kind, ...],
+    since: datetime,
+    until: datetime,
+    sentiment: Sentiment | None,
+    order: Literal["newest", "most told"],
+    limit: int,
+    skip: int = 0,
+) -> list[Headline]:
+    return read_stories.stories(
+        database(), model, scope, kinds, since, until, sentiment=sentiment, order=order, limit=limit, skip=skip
+    )
+
+
+@st.cache_data(ttl=2, max_entries=20, show_spinner=False)
+def latest(model: int, kinds: tuple[Kind, ...], limit: int) -> list[Headline]:
+    return read_stories.latest(database(), model, kinds, limit)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=100, show_spinner=False)
+def articles_of_story(model: int, story: str) -> list[Headline]:
+    return read_stories.articles_of_story(database(), model, story)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=100, show_spinner=False)
+def named_articles(model: int, articles: tuple[str, ...]) -> list[Headline]:
+    return read_stories.named_articles(database(), model, articles)

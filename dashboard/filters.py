@@ -1,0 +1,126 @@
+"""What a page shows, as values: window, kinds, the chosen point. Pure: URL text in, dates out; draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from monitor.store.reads import StoredMinutes
+from monitor.types import KINDS, Kind, Scope
+
+WindowName = Literal["6h", "24h", "7d", "30d", "90d"]
+DEFAULT_WINDOW: WindowName = "24h"
+ANY_KIND = "all"
+KIND_CHOICES: dict[str, str] = {ANY_KIND: "All", "news": "News", "report": "Reports", "comment": "Comments"}
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """How finely a window is drawn: which stored roll-up is read, and the steps of chart and heat map."""
+
+    length: timedelta
+    stored: StoredMinutes
+    step: timedelta
+    heat_stored: StoredMinutes
+    heat_step: timedelta
+    words: str
+
+
+GRAINS: dict[WindowName, Grain] = {
+    "6h": Grain(timedelta(hours=6), 5, timedelta(minutes=10), 5, timedelta(minutes=15), "6 hours"),
+    "24h": Grain(timedelta(hours=24), 5, timedelta(minutes=30), 60, timedelta(hours=1), "24 hours"),
+    "7d": Grain(timedelta(days=7), 60, timedelta(hours=3), 60, timedelta(hours=6), "7 days"),
+    "30d": Grain(timedelta(days=30), 60, timedelta(hours=12), 60, timedelta(days=1), "30 days"),
+    "90d": Grain(timedelta(days=90), 60, timedelta(days=1), 1440, timedelta(days=3), "90 days"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The filters of a page. Equal for nearby moments, so that caches answer: `until` is the end of a whole step."""
+
+    window: WindowName
+    kind: str
+    zone_name: str
+    until: datetime
+    is_live: bool = True
+    """The window ends now; else where the URL fixed it."""
+
+    @property
+    def grain(self) -> Grain:
+        return GRAINS[self.window]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.zone_name)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(kind for kind in KINDS if self.kind in (ANY_KIND, kind))
+
+    @property
+    def since(self) -> datetime:
+        return self.until - self.grain.length
+
+    @property
+    def origin(self) -> datetime:
+        return midnight(self.until, self.zone)
+
+
+def view_of(window: WindowName, kind: str, zone_name: str, now: datetime, fixed_until: datetime | None = None) -> View:
+    """The view that ends now, or at `fixed_until`; its end is rounded up to a whole step of the reader's day."""
+    end = fixed_until or now
+    until = ceil_to(end, GRAINS[window].step, midnight(end, ZoneInfo(zone_name)))
+    return View(window, kind, zone_name, until, fixed_until is None)
+
+
+def midnight(at: datetime, zone: ZoneInfo) -> datetime:
+    """The reader's midnight before `at`, which all steps are aligned to."""
+    return at.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A point of a chart: one scope during [since, until)."""
+
+    scope: str
+    since: datetime
+    until: datetime
+
+    def to_params(self) -> dict[str, str]:
+        return {"scope": self.scope, "from": stamp(self.since), "to": stamp(self.until)}
+
+
+def chosen_of(params: Mapping[str, str]) -> Chosen | None:
+    """The chosen point of a URL; None where there is none or where it makes no sense."""
+    since, until = moment(params.get("from")), moment(params.get("to"))
+    scope = params.get("scope", "all")
+    try:
+        Scope.of(scope)
+    except ValueError:
+        return None
+    return Chosen(scope, since, until) if since and until and since < until else None
+
+
+def stamp(at: datetime) -> str:
+    """A time as URLs hold it: UTC, to the minute."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def moment(value: str | None) -> datetime | None:
+    """The inverse of `stamp`, tolerant: None for what is no time."""
+    if not value:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def ceil_to(at: datetime, step: timedelta, origin: datetime) -> datetime:
+    """The first multiple of `step` from `origin` that is not before `at`."""
+    return at + (origin - at) % step

@@ -1,0 +1,84 @@
+"""The Overview: how the news stands, what moved against its own normal, what rings, what comes in. Shows only."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import charts, data, markup, parts
+from dashboard.filters import View
+from dashboard.usual import LEAST_WEEKS, WEEKS, movers
+from monitor.store.reads import WEEK, Service
+
+MOVERS = 9
+STRIP = 14
+
+
+def page() -> None:
+    view = parts.filters("Overview")
+    service = parts.model_in_service()
+    main, side = st.columns([2.15, 1], gap="large")
+    with main:
+        kpis = st.empty()
+        shown = parts.pulse(service, "all", view, "overview")
+        if shown is not None:
+            kpis.html(markup.kpi_line(parts.figures(service, view, shown, "all")))
+            parts.behind(service, view)
+            _heat(service, view)
+    with side:
+        _movers(service, view)
+        st.html(markup.heading("Coming in", "every 5 s"))
+        live(service.model, view)
+
+
+def _heat(service: Service, view: View) -> None:
+    cells = data.topic_cells(service.model, view)
+    st.html(markup.heading("Topics over time", "colour: net sentiment, faint where there are few stories"))
+    figure = charts.heat(cells, view, parts.palette(), parts.chosen())
+    parts.selectable(figure, "heat", alt="Net sentiment of each topic over time")
+
+
+def _movers(service: Service, view: View) -> None:
+    st.html(markup.heading("Biggest movers", "negative stories against their own usual"))
+    begins = data.begins(service.model)
+    weeks = tuple(ago for ago in WEEKS if begins is not None and view.since - ago * WEEK >= begins)
+    if len(weeks) < LEAST_WEEKS:
+        st.html(markup.empty("Still learning.", "Two weeks of history are needed before this window."))
+        return
+    arguments = (view.kinds, view.since, view.until, view.grain.stored, (0, *weeks))
+    rows = [*data.spans(service.model, "topics", *arguments), *data.spans(service.model, "companies", *arguments)]
+    moved = movers(rows, len(weeks))[:MOVERS]
+    if not moved:
+        st.html(markup.empty("Nothing moved.", "Every topic and company is within its usual."))
+        return
+    names, links = data.company_names(), parts.params(view)
+    most = max(row.now.total for row in moved)
+    st.html(
+        markup.table(
+            [("", "wide"), ("neg.", "n"), ("usual", "n mut"), ("stories", "")],
+            [
+                (
+                    markup.link(markup.scope_name(row.now.scope, names), markup.scope_link(row.now.scope, links)),
+                    f'<span class="{"t-neg" if row.surprise > 0 else "t-pos"}">{row.now.negative}</span>',
+                    f"{row.expected:.1f}",
+                    markup.split_bar(
+                        row.now.negative,
+                        row.now.total - row.now.negative - row.now.positive,
+                        row.now.positive,
+                        most,
+                        width=84,
+                    ),
+                )
+                for row in moved
+            ],
+        )
+    )
+
+
+@st.fragment(run_every="5s")
+def live(model: int, view: View) -> None:
+    """The newest labelled articles; this part alone runs again by itself."""
+    rows = data.latest(model, view.kinds, STRIP)
+    if not rows:
+        st.html(markup.empty("Nothing yet.", "The first labelled article appears here."))
+        return
+    st.html(markup.news_list(rows, view.zone, data.now(), parts.params(view)))

@@ -1,0 +1,130 @@
+"""The Topic and the Company page: one scope's trend, what is inside it, its stories. Shows; corrects labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from dashboard import data, markup, parts
+from dashboard.filters import Chosen, View
+from monitor.store.reads import Family, Service, Span
+from monitor.types import Scope
+
+INSIDE = 12
+INDEX = 100
+TOP = 6
+
+
+def topic() -> None:
+    view = parts.filters("Topic")
+    service = parts.model_in_service()
+    name = _pick("topic", {name: name for name in data.topics()})
+    if name is None:
+        _index(service, view, "topics", "Topics")
+    else:
+        _scope_page(service, view, Scope(topic=name), "companies of", name, "Companies in it")
+
+
+def company() -> None:
+    view = parts.filters("Company")
+    service = parts.model_in_service()
+    key = _pick("company", data.company_names())
+    if key is None:
+        _index(service, view, "companies", "Companies")
+    else:
+        _scope_page(service, view, Scope(company=key), "topics of", key, "Topics about it")
+
+
+def _pick(what: str, choices: Mapping[str, str]) -> str | None:
+    """The key that the URL names; choosing another one changes the URL."""
+    widget = f"pick-{what}"
+    asked = st.query_params.get(what)
+    keys = list(choices) if asked is None or asked in choices else [asked, *choices]
+
+    def choose() -> None:
+        parts.forget("from", "to", "scope", "page")
+        if st.session_state[widget] is None:
+            parts.forget(what)
+        else:
+            st.query_params[what] = st.session_state[widget]
+
+    st.session_state[widget] = asked
+    st.selectbox(
+        what.title(),
+        keys,
+        format_func=lambda key: choices.get(key, key) + (f"  ({key})" if choices.get(key, key) != key else ""),
+        index=None,
+        placeholder=f"Choose a {what}, or one below",
+        key=widget,
+        on_change=choose,
+        label_visibility="collapsed",
+        width=420,
+    )
+    return asked
+
+
+def _index(service: Service, view: View, family: Family, words: str) -> None:
+    """All of them, busiest first: what the page shows before one is chosen."""
+    rows = data.spans(service.model, family, view.kinds, view.since, view.until, view.grain.stored, (0,))
+    if not rows:
+        parts.no_news(service, view)
+        return
+    ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INDEX]
+    st.html(markup.heading(words, f"by number of stories in {view.grain.words}"))
+    st.html(_split_table(ranked, view, by_company=family == "companies", width=320))
+
+
+def _scope_page(service: Service, view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
+    main, side = st.columns([2.15, 1], gap="large")
+    with main:
+        kpis = st.empty()
+        shown = parts.pulse(service, scope.key, view, "scope")
+        if shown is not None:
+            kpis.html(markup.kpi_line(parts.figures(service, view, shown, scope.key)))
+            if parts.chosen():
+                parts.behind(service, view)
+            else:
+                _stories(service, view, scope)
+    with side:
+        _top(service, view, scope)
+        _inside(service, view, family, of, inside)
+
+
+def _stories(service: Service, view: View, scope: Scope) -> None:
+    st.html(markup.heading("Stories", "newest first"))
+    parts.story_list(service, Chosen(scope.key, view.since, view.until), view, None, "newest")
+
+
+def _top(service: Service, view: View, scope: Scope) -> None:
+    st.html(markup.heading("Most told", "stories by number of articles"))
+    rows = data.stories(service.model, scope.key, view.kinds, view.since, view.until, None, "most told", TOP)
+    if rows:
+        st.html(markup.news_list(rows, view.zone, data.now(), parts.params(view)))
+    else:
+        st.html(markup.empty("No stories in this window."))
+
+
+def _inside(service: Service, view: View, family: Family, of: str, words: str) -> None:
+    rows = data.spans(service.model, family, view.kinds, view.since, view.until, view.grain.stored, (0,), of)
+    ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INSIDE]
+    st.html(markup.heading(words, "by number of stories"))
+    if ranked:
+        st.html(_split_table(ranked, view, by_company=family == "companies of"))
+    else:
+        st.html(markup.empty("None in this window."))
+
+
+def _split_table(ranked: Sequence[Span], view: View, *, by_company: bool, width: int = 96) -> str:
+    names, links = data.company_names(), parts.params(view)
+    most = max(span.total for span in ranked)
+    rows = []
+    for span in ranked:
+        one = Scope.of(span.scope)
+        inner = Scope(company=one.company) if by_company else Scope(topic=one.topic)
+        name = markup.link(markup.scope_name(inner.key, names), markup.scope_link(inner.key, links))
+        net = span.score_sum / max(1, span.total)
+        neutral = span.total - span.negative - span.positive
+        bar = markup.split_bar(span.negative, neutral, span.positive, most, width)
+        rows.append((name, str(span.total), f"{net:+.2f}", bar))
+    return markup.table([("", "wide"), ("stories", "n"), ("net", "n mut"), ("", "")], rows)
