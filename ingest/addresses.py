@@ -1,0 +1,47 @@
+"""Which addresses a source may lead to. Pure decisions, and one function that asks the resolver."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Resolve = Callable[[str, int], Sequence[str]]
+"""(host, port) -> its addresses. OSError where it has none."""
+
+
+def refusal(address: str) -> str | None:
+    """Why no request may go to this address, or None. Link-local holds the clouds' metadata services."""
+    try:
+        ip = _innermost(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return "no IP address"
+    for kind in ("loopback", "link_local", "multicast", "unspecified", "private", "reserved"):
+        if getattr(ip, f"is_{kind}"):
+            return f"a {kind.replace('_', '-')} address"
+    return None if ip.is_global else "not a public address"
+
+
+def public_addresses(host: str, port: int, resolve: Resolve) -> list[str]:
+    """The host's addresses where all of them are public, else PermissionError. One bad one spoils all: a name that
+    answers with both is an attack or a mistake, and which one a retry would take is chance."""
+    addresses = list(dict.fromkeys(resolve(host, port)))
+    for address in addresses:
+        if reason := refusal(address):
+            raise PermissionError(f"{host} leads to {address}, {reason}")
+    return addresses
+
+
+def system_resolve(host: str, port: int) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def _innermost(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one wraps, where it wraps one."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip

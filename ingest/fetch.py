@@ -1,0 +1,210 @@
+"""One guarded GET: bounded in time and size, conditional, every redirect checked. Knows no format, keeps no state.
+
+Refused unless private addresses are allowed: any hop whose name leads to one. The address that was checked is the one
+connected to, so a name that changes its mind between the two (DNS rebinding) gains nothing. Where the environment
+names a proxy, the proxy resolves names, and the check is only as good as ours of the same name.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.request import getproxies
+
+import httpx2
+
+from ingest.addresses import Resolve, public_addresses, system_resolve
+from monitor.errors import Unavailable
+
+USER_AGENT = "Tocsin/0.1 (feed reader)"
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REASONS = {
+    401: "it refuses us (401); check the key",
+    403: "it refuses us (403); check the key, or whether it allows robots",
+    404: "no such page (404); check the URL",
+    410: "gone for good (410); remove it from feeds.toml",
+    429: "it asks us to slow down (429)",
+}
+
+
+class SourceUnavailable(Unavailable):
+    """A source gave nothing usable this time; ask again later. `retry_after` is the source's own wish."""
+
+    def __init__(self, reason: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a URL holds now; `url` is where the redirects ended."""
+
+    url: str
+    body: bytes
+    content_type: str
+    etag: str | None
+    modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """Nothing changed since the ETag or date we sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may cost."""
+
+    body_bytes: int = 16 * 2**20
+    """After decompression; real feeds stay under 5 MB."""
+    redirects: int = 5
+    connect_s: float = 10.0
+    read_s: float = 20.0
+    total_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Makes guarded requests; safe to share between threads."""
+
+    allow_private: bool = False
+    limits: Limits = field(default_factory=Limits)
+    resolve: Resolve = system_resolve
+    client: httpx2.Client = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        client = httpx2.Client(
+            follow_redirects=False,
+            trust_env=_has_proxy(),
+            timeout=httpx2.Timeout(self.limits.read_s, connect=self.limits.connect_s),
+            # A kept connection would be shared by all names at one address, whatever its certificate said.
+            limits=httpx2.Limits(max_keepalive_connections=0),
+        )
+        object.__setattr__(self, "client", client)
+
+    def get(
+        self,
+        url: str,
+        *,
+        etag: str | None = None,
+        modified: str | None = None,
+        secret_headers: Mapping[str, str] | None = None,
+    ) -> Fetched | NotModified:
+        """The body behind the URL, or that it hasn't changed. SourceUnavailable says what went wrong, for people.
+
+        `secret_headers` go to the URL's own host only, never along with a redirect to another.
+        """
+        give_up_at = time.monotonic() + self.limits.total_s
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
+        headers |= {"If-None-Match": etag} if etag else {}
+        headers |= {"If-Modified-Since": modified} if modified else {}
+        try:
+            target = _web_url(httpx2.URL(url))
+            home = target.netloc, target.scheme
+            for _ in range(self.limits.redirects + 1):
+                secrets = dict(secret_headers or {}) if (target.netloc, target.scheme) == home else {}
+                answer = self._ask(target, headers | secrets, give_up_at)
+                if not isinstance(answer, httpx2.URL):
+                    return answer
+                target = _web_url(answer)
+        except httpx2.InvalidURL as error:
+            raise SourceUnavailable(f"no valid URL: {error}") from error
+        raise SourceUnavailable(f"more than {self.limits.redirects} redirects")
+
+    def _ask(self, url: httpx2.URL, headers: dict[str, str], give_up_at: float) -> Fetched | NotModified | httpx2.URL:
+        """One hop: the answer, or where it points."""
+        pinned = url if self.allow_private else self._pinned(url)
+        request = self.client.build_request(
+            "GET",
+            pinned,
+            headers=headers | {"Host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+        )
+        try:
+            response = self.client.send(request, stream=True)
+            try:
+                return self._answer(url, response, give_up_at)
+            finally:
+                response.close()
+        except httpx2.TimeoutException as error:
+            raise SourceUnavailable("no answer in time") from error
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+            raise SourceUnavailable(f"connection failed: {error or type(error).__name__}") from error
+
+    def _answer(
+        self, url: httpx2.URL, response: httpx2.Response, give_up_at: float
+    ) -> Fetched | NotModified | httpx2.URL:
+        status = response.status_code
+        if status == 304:
+            return NotModified()
+        if status in REDIRECTS and "location" in response.headers:
+            return url.join(response.headers["location"])
+        if status != 200:
+            reason = REASONS.get(status, f"it answers {status} {response.reason_phrase}".strip())
+            raise SourceUnavailable(reason, retry_after(response.headers.get("retry-after"), datetime.now(UTC)))
+        return Fetched(
+            url=str(url.copy_with(userinfo=b"")),
+            body=self._body(response, give_up_at),
+            content_type=response.headers.get("content-type", ""),
+            etag=response.headers.get("etag"),
+            modified=response.headers.get("last-modified"),
+        )
+
+    def _body(self, response: httpx2.Response, give_up_at: float) -> bytes:
+        """The decompressed body, never more of it in memory than allowed: a gzip bomb grows a thousandfold."""
+        encoding = response.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", "gzip", "x-gzip", ""):
+            raise SourceUnavailable(f"its body is packed as {encoding!r}, which we didn't ask for")
+        unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
+        body = bytearray()
+        try:
+            for chunk in response.iter_raw(65536):
+                body += unpack.decompress(chunk, self.limits.body_bytes + 1 - len(body)) if unpack else chunk
+                if len(body) > self.limits.body_bytes:
+                    raise SourceUnavailable(f"more than {self.limits.body_bytes / 2**20:.0f} MB; that is no feed")
+                if time.monotonic() > give_up_at:
+                    raise SourceUnavailable(f"not finished after {self.limits.total_s:.0f} s")
+        except zlib.error as error:
+            raise SourceUnavailable(f"its gzip body is damaged: {error}") from error
+        if unpack and not unpack.eof:
+            raise SourceUnavailable("its gzip body breaks off")
+        return bytes(body)
+
+    def _pinned(self, url: httpx2.URL) -> httpx2.URL:
+        """The URL with a checked address instead of the name."""
+        try:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            addresses = public_addresses(url.raw_host.decode("ascii").strip("[]"), port, self.resolve)
+        except PermissionError as error:
+            raise SourceUnavailable(f"refused: {error} (TOCSIN_ALLOW_PRIVATE_URLS=true allows it)") from error
+        except (OSError, UnicodeError) as error:
+            raise SourceUnavailable(f"the name {url.host} can't be resolved: {error}") from error
+        return url if _has_proxy() else url.copy_with(host=addresses[0])
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """The header's wish: seconds or an HTTP date; None where it says nothing usable."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return timedelta(seconds=min(int(value), 10**8))
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return max(at - now, timedelta(0))
+
+
+def _web_url(url: httpx2.URL) -> httpx2.URL:
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SourceUnavailable(f"refused: {url.scheme or 'no'} scheme; only http and https are asked")
+    return url
+
+
+def _has_proxy() -> bool:
+    return bool({"http", "https", "all"} & getproxies().keys())

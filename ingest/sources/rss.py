@@ -1,0 +1,74 @@
+"""RSS and Atom -> entries. Owns feedparser; asks nobody and keeps nothing."""
+
+from __future__ import annotations
+
+import calendar
+import io
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import feedparser
+
+from ingest.entries import Entry
+from ingest.fetch import Fetched, SourceUnavailable
+
+ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+PROLOGUE_BYTES = 65536
+WEB_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
+"""Complaints after which everything was read all the same."""
+
+
+def parse_feed(answer: Fetched, *, is_aggregator: bool = False) -> tuple[list[Entry], bool]:
+    """(entries, whether all of the feed was read). SourceUnavailable for what is no feed.
+
+    A feed that breaks off in the middle gives what stands before the break, and is not read as a whole.
+    """
+    if ENTITY.search(answer.body[:PROLOGUE_BYTES]):
+        raise SourceUnavailable("it declares XML entities, which no feed needs and bombs are made of")
+    headers = {"content-type": answer.content_type, "content-location": answer.url}
+    try:
+        feed = feedparser.parse(io.BytesIO(answer.body), response_headers=headers, sanitize_html=False)
+    except Exception as error:
+        raise SourceUnavailable(f"its feed can't be parsed: {type(error).__name__}: {error}") from error
+    fault = feed.get("bozo_exception") if feed.bozo else None
+    if not feed.version and not feed.entries:
+        raise SourceUnavailable(_no_feed(answer, fault))
+    is_whole = fault is None or isinstance(fault, HARMLESS)
+    if not feed.entries and not is_whole:
+        raise SourceUnavailable(f"its XML is malformed: {fault}")
+    return [_entry(entry, is_aggregator) for entry in feed.entries], is_whole
+
+
+def _no_feed(answer: Fetched, fault: object) -> str:
+    if not answer.body.strip():
+        return "it answers with nothing"
+    if WEB_PAGE.search(answer.body[:2048]):
+        return "it serves a web page, not a feed; look for its RSS or Atom link"
+    return f"no RSS or Atom feed{f' ({fault})' if fault else ''}"
+
+
+def _entry(entry: Any, is_aggregator: bool) -> Entry:
+    content = next((part.get("value", "") for part in entry.get("content", ())), "")
+    said_by = entry.get("source", {}).get("title") if is_aggregator else None
+    return Entry(
+        title=entry.get("title", ""),
+        url=entry.get("link"),
+        source_id=entry.get("id"),
+        body=content or entry.get("summary", ""),
+        author=entry.get("author") or None,
+        published=_time(entry.get("published_parsed") or entry.get("updated_parsed")),
+        publisher=said_by or None,
+    )
+
+
+def _time(parsed: Any) -> datetime | None:
+    """feedparser's struct is UTC, a date without zone taken for UTC."""
+    if parsed is None:
+        return None
+    try:
+        return datetime.fromtimestamp(calendar.timegm(parsed), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
