@@ -1,0 +1,135 @@
+"""What is normal for each scope: level x hour of the week, and its usual negative share. Pure; keeps no history.
+
+All arrays hold one row per scope. A bucket's expectation is `level * season[slot]`; both are learned from counts that
+are clipped at a multiple of the spread, so that a past crisis does not become the normal. Sparse and young scopes are
+shrunk: hour of the week -> hour of the day x day of the week -> the parent scope's season -> flat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SLOTS = 168
+LEVEL_HALF_LIFE_S = 21 * 86400.0
+SEASON_KEEP_PER_VISIT = 0.9
+"""A slot is seen once a week: half of what is known of it is older than 6.6 weeks."""
+SPREAD_OF_HOUR = 0.5
+SPREAD_OF_DAY = 0.2
+SPREAD_OF_SLOT = 0.05
+"""Prior variances of the seasonal factors: hours of a day differ by much, days less, a day's own shape least."""
+SHARE_PRIOR = 0.3
+SHARE_PRIOR_STORIES = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Sufficient statistics of the normal, one row per scope."""
+
+    stories: Array
+    """(S,) negative stories learned from, forgotten exponentially."""
+    exposure: Array
+    """(S,) buckets learned from, each weighted by its season."""
+    slot_seen: Array
+    """(S, 168) clipped negatives per hour of the week."""
+    slot_expected: Array
+    """(S, 168) what the level alone expected there."""
+    share_negative: Array
+    share_total: Array
+    buckets: Array
+    """(S,) buckets with data so far, never forgotten: how long has this scope been learned?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """What the statistics say, refreshed once an hour: cheap to ask."""
+
+    level: Array
+    """(S,) negatives per bucket in an average hour."""
+    season: Array
+    """(S, 168) factors with mean 1."""
+    share: Array
+    """(S,) usual negative share."""
+    doubt: Array
+    """(S,) relative variance of the level itself, from how little has been seen."""
+
+
+def unlearned(scopes: int) -> Baseline:
+    zero = np.zeros(scopes)
+    slots = np.zeros((scopes, SLOTS))
+    return Baseline(zero, zero, slots, slots, zero, zero, zero)
+
+
+def normal(baseline: Baseline, dispersion: Array, per_hour: float, parent: NDArray[np.intp] | None) -> Normal:
+    """The normal as known now. `dispersion`: (S,) relative extra variance of an hour's count."""
+    level = (baseline.stories + 0.25) / (baseline.exposure + 1.0)
+    hour = level * per_hour
+    season = _season(baseline, 1.0 + dispersion * hour, parent)
+    share = (baseline.share_negative + SHARE_PRIOR * SHARE_PRIOR_STORIES) / (baseline.share_total + SHARE_PRIOR_STORIES)
+    return Normal(level, season, share, 1.0 / (baseline.stories + 1.0))
+
+
+def _season(baseline: Baseline, noise: Array, parent: NDArray[np.intp] | None) -> Array:
+    """Shrink in two steps; `noise` is the variance of an hour's count over its mean."""
+    scopes = len(noise)
+    seen = baseline.slot_seen.reshape(scopes, 7, 24)
+    expected = baseline.slot_expected.reshape(scopes, 7, 24)
+    flat = np.ones((scopes, 7, 24))
+    if parent is not None:
+        base = _two_steps(seen, expected, flat, noise)
+        flat = np.where((parent >= 0)[:, None, None], base[np.maximum(parent, 0)], 1.0)
+    season = _two_steps(seen, expected, flat, noise).reshape(scopes, SLOTS)
+    return season / season.mean(axis=1, keepdims=True)
+
+
+def _two_steps(seen: Array, expected: Array, prior: Array, noise: Array) -> Array:
+    weight = noise[:, None]
+    under_prior = expected * prior
+    hour = (seen.sum(1) + weight / SPREAD_OF_HOUR) / (under_prior.sum(1) + weight / SPREAD_OF_HOUR)
+    under_hour = under_prior * hour[:, None, :]
+    day = (seen.sum(2) + weight / SPREAD_OF_DAY) / (under_hour.sum(2) + weight / SPREAD_OF_DAY)
+    rough = prior * hour[:, None, :] * day[:, :, None]
+    strength = noise[:, None, None] / SPREAD_OF_SLOT
+    return (seen + strength * rough) / (expected + strength)
+
+
+def expected(normal: Normal, slots: NDArray[np.intp]) -> Array:
+    """(S, T) negatives expected in buckets of the given hours of the week."""
+    return normal.level[:, None] * normal.season[:, slots]
+
+
+def learn(
+    baseline: Baseline,
+    normal: Normal,
+    slots: NDArray[np.intp],
+    known: Array,
+    negative: Array,
+    share_negative: Array,
+    total: Array,
+    *,
+    bucket_s: float,
+) -> Baseline:
+    """Take in a block: (S, T) counts already clipped, `known` 1 where the bucket is known, else 0."""
+    keep = 0.5 ** (bucket_s * known.sum(1) / LEVEL_HALF_LIFE_S)
+    season = normal.season[:, slots]
+    per_hour = max(1.0, 3600.0 / bucket_s)
+    slot_seen, slot_expected = baseline.slot_seen.copy(), baseline.slot_expected.copy()
+    for slot in np.unique(slots):
+        here = slots == slot
+        kept = SEASON_KEEP_PER_VISIT ** (known[:, here].sum(1) / per_hour)
+        slot_seen[:, slot] = slot_seen[:, slot] * kept + (negative * known)[:, here].sum(1)
+        slot_expected[:, slot] = slot_expected[:, slot] * kept + normal.level * known[:, here].sum(1)
+    return replace(
+        baseline,
+        stories=baseline.stories * keep + (negative * known).sum(1),
+        exposure=baseline.exposure * keep + (season * known).sum(1),
+        slot_seen=slot_seen,
+        slot_expected=slot_expected,
+        share_negative=baseline.share_negative * keep + (share_negative * known).sum(1),
+        share_total=baseline.share_total * keep + (total * known).sum(1),
+        buckets=baseline.buckets + known.sum(1),
+    )
