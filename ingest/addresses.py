@@ -11,6 +11,9 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Resolve = Callable[[str, int], Sequence[str]]
 """(host, port) -> its addresses. OSError where it has none."""
 
+Refuse = Callable[[str], str | None]
+"""address -> why no request may go there, or None."""
+
 
 def refusal(address: str) -> str | None:
     """Why no request may go to this address, or None. Link-local holds the clouds' metadata services."""
@@ -24,12 +27,12 @@ def refusal(address: str) -> str | None:
     return None if ip.is_global else "not a public address"
 
 
-def public_addresses(host: str, port: int, resolve: Resolve) -> list[str]:
-    """The host's addresses where all of them are public, else PermissionError. One bad one spoils all: a name that
+def public_addresses(host: str, port: int, resolve: Resolve, refuse: Refuse = refusal) -> list[str]:
+    """The host's addresses where none is refused, else PermissionError. One bad one spoils all: a name that
     answers with both is an attack or a mistake, and which one a retry would take is chance."""
     addresses = list(dict.fromkeys(resolve(host, port)))
     for address in addresses:
-        if reason := refusal(address):
+        if reason := refuse(address):
             raise PermissionError(f"{host} leads to {address}, {reason}")
     return addresses
 

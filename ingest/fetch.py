@@ -17,7 +17,7 @@ from urllib.request import getproxies
 
 import httpx2
 
-from ingest.addresses import Resolve, public_addresses, system_resolve
+from ingest.addresses import Refuse, Resolve, public_addresses, refusal, system_resolve
 from monitor.errors import Unavailable
 
 USER_AGENT = "Tocsin/0.1 (feed reader)"
@@ -74,6 +74,7 @@ class Fetcher:
     allow_private: bool = False
     limits: Limits = field(default_factory=Limits)
     resolve: Resolve = system_resolve
+    refuse: Refuse = refusal
     client: httpx2.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -162,7 +163,8 @@ class Fetcher:
         unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         body = bytearray()
         try:
-            for chunk in response.iter_raw(65536):
+            # Unsized: with a size it would wait for that much, however slowly it drips in.
+            for chunk in response.iter_raw():
                 body += unpack.decompress(chunk, self.limits.body_bytes + 1 - len(body)) if unpack else chunk
                 if len(body) > self.limits.body_bytes:
                     raise SourceUnavailable(f"more than {self.limits.body_bytes / 2**20:.0f} MB; that is no feed")
@@ -178,7 +180,7 @@ class Fetcher:
         """The URL with a checked address instead of the name."""
         try:
             port = url.port or (443 if url.scheme == "https" else 80)
-            addresses = public_addresses(url.raw_host.decode("ascii").strip("[]"), port, self.resolve)
+            addresses = public_addresses(url.raw_host.decode("ascii").strip("[]"), port, self.resolve, self.refuse)
         except PermissionError as error:
             raise SourceUnavailable(f"refused: {error} (TOCSIN_ALLOW_PRIVATE_URLS=true allows it)") from error
         except (OSError, UnicodeError) as error:

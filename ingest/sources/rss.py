@@ -10,10 +10,12 @@ from typing import Any
 
 import feedparser
 
+from ingest.dates import parse_date
 from ingest.entries import Entry
 from ingest.fetch import Fetched, SourceUnavailable
 
 ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+YEAR = re.compile(r"\d{4}")
 PROLOGUE_BYTES = 65536
 WEB_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
@@ -34,7 +36,7 @@ def parse_feed(answer: Fetched, *, is_aggregator: bool = False) -> tuple[list[En
     except Exception as error:
         raise SourceUnavailable(f"its feed can't be parsed: {type(error).__name__}: {error}") from error
     fault = feed.get("bozo_exception") if feed.bozo else None
-    if not feed.version and not feed.entries:
+    if not feed.get("version") and not feed.entries:
         raise SourceUnavailable(_no_feed(answer, fault))
     is_whole = fault is None or isinstance(fault, HARMLESS)
     if not feed.entries and not is_whole:
@@ -59,13 +61,25 @@ def _entry(entry: Any, is_aggregator: bool) -> Entry:
         source_id=entry.get("id"),
         body=content or entry.get("summary", ""),
         author=entry.get("author") or None,
-        published=_time(entry.get("published_parsed") or entry.get("updated_parsed")),
+        published=_published(entry),
         publisher=said_by or None,
     )
 
 
+def _published(entry: Any) -> datetime | None:
+    # Asked for an absent `updated`, feedparser answers with `published` and a deprecation warning.
+    name = "published" if "published" in entry else "updated" if "updated" in entry else None
+    if name is None:
+        return None
+    try:
+        return parse_date(entry[name])
+    except ValueError:
+        # feedparser knows many more forms, but takes "10:00" for today's.
+        return _time(entry.get(f"{name}_parsed")) if YEAR.search(entry[name]) else None
+
+
 def _time(parsed: Any) -> datetime | None:
-    """feedparser's struct is UTC, a date without zone taken for UTC."""
+    """feedparser's struct is UTC."""
     if parsed is None:
         return None
     try:
