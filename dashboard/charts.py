@@ -38,8 +38,7 @@ def pulse(
     """Net sentiment over time above, volume split by sentiment below, with the usual negative level behind it."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.36, 0.64])
     middle = _local(table.index + view.grain.step / 2, view.zone)
-    links = _links(table.index, view.grain.step, scope)
-    _add_net(figure, table, middle, links, palette)
+    _add_net(figure, table, middle, palette)
     neutral = table.total - table.negative - table.positive
     for name, values, colour in (
         ("negative", table.negative, palette.negative),
@@ -51,15 +50,14 @@ def pulse(
             y=values,
             name=name,
             marker={"color": colour, "line": {"width": 0}},
-            customdata=links,
-            hovertemplate=f"%{{y:.0f}} {name}<extra></extra>",
-            **_steady(),
+            hoverinfo="skip",
             row=2,
             col=1,
         )
     if usual is not None:
         _add_usual(figure, usual, middle, palette)
-    _dress(figure, view, palette, height=350)
+    _add_columns(figure, table, usual, view, scope)
+    _dress(figure, view, palette, height=330)
     figure.update_layout(barmode="stack", bargap=0.18)
     figure.update_yaxes(range=_net_range(table), nticks=4, tickformat="+.1f", row=1, col=1)
     figure.update_yaxes(rangemode="tozero", nticks=4, row=2, col=1)
@@ -67,7 +65,7 @@ def pulse(
     return figure
 
 
-def _add_net(figure: go.Figure, table: pd.DataFrame, middle: Any, links: Any, palette: Palette) -> None:
+def _add_net(figure: go.Figure, table: pd.DataFrame, middle: Any, palette: Palette) -> None:
     net = _net(table)
     for name, part, colour in (
         ("above", net.clip(lower=0), palette.positive),
@@ -75,14 +73,13 @@ def _add_net(figure: go.Figure, table: pd.DataFrame, middle: Any, links: Any, pa
     ):
         figure.add_scatter(
             x=middle,
-            y=part.fillna(0),
+            y=part,
             name=name,
             mode="lines",
             line={"width": 0, "color": colour, "shape": "spline", "smoothing": 0.4},
             fill="tozeroy",
             fillcolor=_clear(colour, 0.28),
             hoverinfo="skip",
-            showlegend=False,
             row=1,
             col=1,
         )
@@ -90,28 +87,68 @@ def _add_net(figure: go.Figure, table: pd.DataFrame, middle: Any, links: Any, pa
         x=middle,
         y=net,
         name="net sentiment",
-        mode="lines+markers",
+        mode="lines",
         line={"width": 1.4, "color": palette.ink, "shape": "spline", "smoothing": 0.4},
-        marker={"size": 9, "opacity": 0},
-        customdata=links,
-        hovertemplate="net sentiment %{y:+.2f}<extra></extra>",
-        showlegend=False,
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
+        hoverinfo="skip",
         row=1,
         col=1,
     )
 
 
+def _add_columns(figure: go.Figure, table: pd.DataFrame, usual: Usual | None, view: View, scope: str) -> None:
+    """One unseen column per step over each row: it answers the pointer with all figures, and the click."""
+    step = view.grain.step
+    ends = table.index + step
+    marks = list(
+        zip(
+            [scope] * len(table),
+            [stamp(at) for at in table.index],
+            [stamp(at) for at in ends],
+            _spoken(table, usual, view),
+            strict=True,
+        )
+    )
+    for axis, over in (("y3", "y"), ("y4", "y2")):
+        figure.add_bar(
+            x=_local(table.index + step / 2, view.zone),
+            y=[1] * len(table),
+            width=step.total_seconds() * 1000,
+            xaxis="x" if over == "y" else "x2",
+            yaxis=axis,
+            marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
+            customdata=marks,
+            hovertemplate="%{customdata[3]}<extra></extra>",
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+        )
+        hidden = {"overlaying": over, "range": [0, 1], "visible": False, "fixedrange": True}
+        figure.update_layout({f"yaxis{axis[1:]}": hidden})
+
+
+def _spoken(table: pd.DataFrame, usual: Usual | None, view: View) -> list[str]:
+    """What the pointer reads above a step."""
+    words = []
+    for row in table.itertuples():
+        start, end = row.Index.tz_convert(view.zone), (row.Index + view.grain.step).tz_convert(view.zone)
+        when = f"{start:%a %-d %b %H:%M} to {end:%H:%M}" if view.grain.length.days < 30 else f"{start:%a %-d %b %H:%M}"
+        line = f"<b>{when}</b><br>{row.negative:.0f} negative"
+        if usual is not None:
+            line += f" (usually {usual.negative[row.Index]:.1f}, rarely above {usual.upper[row.Index]:.1f})"
+        line += f"<br>{row.total - row.negative - row.positive:.0f} neutral, {row.positive:.0f} positive"
+        if row.total:
+            line += f"<br>net sentiment {row.score_sum / row.total:+.2f}".replace("-", "−")
+        words.append(line)
+    return words
+
+
 def _net(table: pd.DataFrame) -> pd.Series:
-    """Mean score over three steps, weighted by stories, so that one story at night is no peak."""
+    """Mean score over three steps, with one neutral story added, so that a single story at night is no peak."""
     sums = table[["score_sum", "total"]].rolling(3, min_periods=1, center=True).sum()
-    return (sums.score_sum / sums.total.where(sums.total > 0)).where(sums.total > 0)
+    return sums.score_sum / (sums.total + 1)
 
 
 def _net_range(table: pd.DataFrame) -> tuple[float, float]:
-    most = _net(table).abs().max()
-    edge = max(0.5, float(most) * 1.1) if most == most else 0.5
+    edge = max(0.5, float(_net(table).abs().max()) * 1.1)
     return -edge, edge
 
 
@@ -127,7 +164,7 @@ def _add_usual(figure: go.Figure, usual: Usual, middle: Any, palette: Palette) -
             mode="lines",
             line={"width": width, "dash": dash, "color": palette.ink, "shape": "hvh"},
             opacity=0.75 if dash == "dot" else 0.35,
-            hovertemplate=f"{name} %{{y:.1f}}<extra></extra>",
+            hoverinfo="skip",
             row=2,
             col=1,
         )
@@ -178,9 +215,9 @@ def heat(cells: Sequence[Cell], view: View, palette: Palette, chosen: Chosen | N
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
     )
-    _dress(figure, view, palette, height=24 + 21 * max(len(order), 4))
-    figure.update_layout(hovermode="closest", dragmode=False, showlegend=False)
-    figure.update_layout(margin={"l": 178, "r": 6, "t": 2, "b": 22})
+    _dress(figure, view, palette, height=36 + 21 * max(len(order), 4))
+    figure.update_layout(margin={"l": 178, "r": 6, "t": 2, "b": 34})
+    figure.update_yaxes(range=[-0.5, len(order) - 0.5])
     figure.update_yaxes(tickfont={"size": 12.5, "color": palette.ink}, showgrid=False, ticks="", ticksuffix=" ")
     figure.update_xaxes(showgrid=False)
     if chosen is not None and chosen.scope in set(table.scope):
@@ -200,48 +237,37 @@ def _add_chosen(figure: go.Figure, chosen: Chosen | None, scope: str, view: View
 
 
 def _dress(figure: go.Figure, view: View, palette: Palette, height: int) -> None:
-    """What all charts share: no frame, few lines, one hover box for a moment, drag to select a stretch."""
+    """What all charts share: no frame, few lines, a click to select."""
     figure.update_layout(
         height=height,
-        margin={"l": 36, "r": 6, "t": 26, "b": 22},
+        margin={"l": 36, "r": 6, "t": 4, "b": 34},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": '"Source Sans", "Source Sans Pro", sans-serif', "size": 12, "color": palette.muted},
-        hovermode="x unified",
+        hovermode="closest",
         hoverlabel={
             "bgcolor": palette.paper,
             "bordercolor": palette.line,
             "font": {"size": 12, "color": palette.ink},
-            "namelength": -1,
+            "align": "left",
         },
-        dragmode="select",
-        selectdirection="h",
-        newselection={"line": {"width": 1, "color": palette.accent}},
-        legend={
-            "orientation": "h",
-            "x": 1,
-            "xanchor": "right",
-            "y": 1.0,
-            "yanchor": "bottom",
-            "itemclick": False,
-            "itemdoubleclick": False,
-            "traceorder": "normal",
-        },
+        dragmode=False,
+        clickmode="event+select",
+        showlegend=False,
     )
     edges = _local(_utc([view.since, view.until]), view.zone)
     figure.update_xaxes(
-        range=edges, showgrid=False, zeroline=False, hoverformat="%a %-d %b %H:%M", ticks="", tickfont={"size": 11}
+        range=edges,
+        showgrid=False,
+        zeroline=False,
+        hoverformat="%a %-d %b %H:%M",
+        ticks="",
+        fixedrange=True,
+        tickfont={"size": 11},
     )
+    days = view.grain.length.days
+    figure.update_xaxes(tickformat="%H:%M\n%a %-d %b" if days <= 1 else "%a %-d\n%b" if days <= 7 else "%-d\n%b %Y")
     figure.update_yaxes(gridcolor=palette.line, gridwidth=1, zeroline=False, ticks="", tickfont={"size": 11})
-
-
-def _links(index: pd.DatetimeIndex, step: timedelta, scope: str) -> list[tuple[str, str, str]]:
-    return [(scope, stamp(at), stamp(at + step)) for at in index]
-
-
-def _steady() -> dict[str, Any]:
-    """A selected bar looks like the others: what is chosen is drawn from the URL, so that a link shows the same."""
-    return {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}}}
 
 
 def _utc(times: Sequence[datetime]) -> pd.DatetimeIndex:

@@ -43,6 +43,21 @@ def heading(words: str, note: str = "") -> str:
     return f'<div class="t-h">{escape(words)}<small>{escape(note)}</small></div>'
 
 
+def legend(*, usual: bool) -> str:
+    """What the colours of a pulse chart mean."""
+    marks = "".join(
+        f'<span class="t-bar {css}" style="width:.6rem"></span> {name} '
+        for css, name in (("neg", "negative"), ("neu", "neutral"), ("pos", "positive"))
+    )
+    lines = '<i class="dot"></i> usual negative <i></i> rarely above' if usual else ""
+    return f'<div class="t-legend">{marks}{lines}</div>'
+
+
+def signed(value: float) -> str:
+    """+0.12 or −0.12, with a true minus."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def empty(words: str, detail: str = "") -> str:
     return f'<div class="t-empty"><b>{escape(words)}</b> {escape(detail)}</div>'
 

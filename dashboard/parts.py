@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -46,10 +46,12 @@ def zone_name() -> str:
         return "UTC"
 
 
-def filters(title: str) -> View:
-    """Title and filters on one line; both filters live in the URL and follow from page to page."""
+def filters(title: str, picker: Callable[[], None] | None = None) -> View:
+    """Title, picker and filters on one line; both filters live in the URL and follow from page to page."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.html(f"<h1>{markup.escape(title)}</h1>", width="content")
+        if picker:
+            picker()
         st.space("stretch")
         window = st.segmented_control(
             "Window",
@@ -137,11 +139,11 @@ def pulse(service: Service, scope: str, view: View, key: str) -> Pulse | None:
     )
     normal = usual(past, table.index, view.grain.step, begins)
     figure = charts.pulse(table, normal, view, palette(), scope, chosen())
-    note = "drag or click to see the stories"
+    note = "click a moment for its stories"
     if normal is None:
         days = days_to_go(begins, view.since)
         note = f"learning what is usual, {days} {'day' if days == 1 else 'days'} of history to go"
-    st.html(markup.heading("Net sentiment and stories", note))
+    st.html(markup.heading("Net sentiment and stories", note) + markup.legend(usual=normal is not None))
     selectable(figure, key, alt=f"Net sentiment and number of stories over {view.grain.words}")
     sums = table.sum()
     return Pulse(int(sums.total), int(sums.negative), int(sums.positive), float(sums.score_sum), normal)
@@ -154,10 +156,11 @@ def figures(service: Service, view: View, shown: Pulse, scope: str) -> list[Kpi]
     usual_share = sum(s.negative for s in before) / max(1, sum(s.total for s in before)) if before else None
     share = shown.negative / max(1, shown.total)
     net = shown.score_sum / max(1, shown.total)
+    tone = "neg" if net < -0.05 else "pos" if net > 0.05 else ""
     return [
         Kpi("Stories", markup.number(shown.total), f"usually {markup.number(usual_total)}" if usual_total else ""),
         Kpi("Negative", f"{share:.0%}", f"usually {usual_share:.0%}" if usual_share is not None else ""),
-        Kpi("Net sentiment", f"{net:+.2f}", "from −1 to +1", "neg" if net < -0.05 else "pos" if net > 0.05 else ""),
+        Kpi("Net sentiment", markup.signed(net), "from −1 to +1", tone),
     ]
 
 
@@ -185,7 +188,7 @@ def selectable(figure: Any, key: str, alt: str) -> None:
             st.query_params.update(picked.to_params())
 
     st.plotly_chart(
-        figure, key=name, on_select=choose, selection_mode=("points", "box"), theme=None, config=charts.CONFIG, alt=alt
+        figure, key=name, on_select=choose, selection_mode="points", theme=None, config=charts.CONFIG, alt=alt
     )
 
 

@@ -17,9 +17,10 @@ TOP = 6
 
 
 def topic() -> None:
-    view = parts.filters("Topic")
+    name = st.query_params.get("topic")
+    choices = {name: name for name in data.topics()}
+    view = parts.filters(name or "Topics", lambda: _pick("topic", choices))
     service = parts.model_in_service()
-    name = _pick("topic", {name: name for name in data.topics()})
     if name is None:
         _index(service, view, "topics", "Topics")
     else:
@@ -27,41 +28,36 @@ def topic() -> None:
 
 
 def company() -> None:
-    view = parts.filters("Company")
+    key = st.query_params.get("company")
+    names = data.company_names()
+    view = parts.filters(names.get(key, key) if key else "Companies", lambda: _pick("company", names))
     service = parts.model_in_service()
-    key = _pick("company", data.company_names())
     if key is None:
         _index(service, view, "companies", "Companies")
     else:
         _scope_page(service, view, Scope(company=key), "topics of", key, "Topics about it")
 
 
-def _pick(what: str, choices: Mapping[str, str]) -> str | None:
-    """The key that the URL names; choosing another one changes the URL."""
+def _pick(what: str, choices: Mapping[str, str]) -> None:
+    """The way to another one: choosing changes the URL, which is what the page shows."""
     widget = f"pick-{what}"
-    asked = st.query_params.get(what)
-    keys = list(choices) if asked is None or asked in choices else [asked, *choices]
 
     def choose() -> None:
         parts.forget("from", "to", "scope", "page")
-        if st.session_state[widget] is None:
-            parts.forget(what)
-        else:
-            st.query_params[what] = st.session_state[widget]
+        st.query_params[what] = st.session_state[widget]
+        st.session_state[widget] = None
 
-    st.session_state[widget] = asked
     st.selectbox(
         what.title(),
-        keys,
+        list(choices),
         format_func=lambda key: choices.get(key, key) + (f"  ({key})" if choices.get(key, key) != key else ""),
         index=None,
-        placeholder=f"Choose a {what}, or one below",
+        placeholder=f"Go to a {what}",
         key=widget,
         on_change=choose,
         label_visibility="collapsed",
-        width=420,
+        width=240,
     )
-    return asked
 
 
 def _index(service: Service, view: View, family: Family, words: str) -> None:
@@ -126,5 +122,5 @@ def _split_table(ranked: Sequence[Span], view: View, *, by_company: bool, width:
         net = span.score_sum / max(1, span.total)
         neutral = span.total - span.negative - span.positive
         bar = markup.split_bar(span.negative, neutral, span.positive, most, width)
-        rows.append((name, str(span.total), f"{net:+.2f}", bar))
+        rows.append((name, str(span.total), markup.signed(net), bar))
     return markup.table([("", "wide"), ("stories", "n"), ("net", "n mut"), ("", "")], rows)

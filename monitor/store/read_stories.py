@@ -75,7 +75,7 @@ LEFT JOIN LATERAL (SELECT l.value FROM labels l WHERE l.article = a.id AND l.tas
                    ORDER BY l.id DESC LIMIT 1) topic_label ON true
 LEFT JOIN LATERAL (SELECT l.value FROM labels l WHERE l.article = a.id AND l.task = 'sentiment'
                    ORDER BY l.id DESC LIMIT 1) sentiment_label ON true
-ORDER BY picked.place
+ORDER BY picked.place, a.counted_at DESC
 """
 
 _COUNTED = """
@@ -84,12 +84,12 @@ WHERE scope = (SELECT id FROM scopes WHERE key = :scope) AND model = :model AND 
   AND kind = ANY(:kinds)
   AND CASE :sentiment WHEN 'negative' THEN negative WHEN 'positive' THEN positive
                       WHEN 'neutral' THEN NOT negative AND NOT positive ELSE true END
-ORDER BY at DESC
+ORDER BY at DESC, story
 """
 
 _STORIES = {
     "newest": text(
-        f"""WITH picked AS (SELECT article, row_number() OVER (ORDER BY at DESC, story) AS place
+        f"""WITH picked AS (SELECT article, rank() OVER (ORDER BY at DESC) AS place
             FROM ({_COUNTED} LIMIT :limit OFFSET :skip) counted) {_DETAILS}"""  # noqa: S608 (two constants above)
     ),
     "most told": text(
