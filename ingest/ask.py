@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
 
 import httpx2
 
@@ -29,25 +31,34 @@ def ask(source: Source, state: FeedState, fetcher: Fetcher) -> Reading:
     """SourceUnavailable says what went wrong, UsageError that its key is missing; neither shows the key."""
     key = key_of(source.api)
     try:
-        answer = fetcher.get(
-            _url(source.feed.url, source.api, key),
-            etag=state.etag,
-            modified=state.modified,
-            secret_headers=_headers(source.api, key),
-        )
-        if not isinstance(answer, Fetched):
-            return Reading([], source.feed.url, state.etag, state.modified)
-        entries, is_whole = (
-            parse_items(answer, source.api) if source.api else parse_feed(answer, is_aggregator=source.is_aggregator)
-        )
+        return _read(source, state, fetcher, key)
     except SourceUnavailable as error:
-        raise SourceUnavailable(mask(str(error), key), error.retry_after) from None if key else error
+        if key is None:
+            raise
+        masked = SourceUnavailable(mask(str(error), key), error.retry_after)
+    raise masked  # out here, so that no traceback shows the one before it
+
+
+def _read(source: Source, state: FeedState, fetcher: Fetcher, key: str | None) -> Reading:
+    url = _url(source.feed.url, source.api, key)
+    secrets = _headers(source.api, key)
+    answer = fetcher.get(url, etag=state.etag, modified=state.modified, secret_headers=secrets)
+    if not isinstance(answer, Fetched):
+        return Reading([], source.feed.url, state.etag, state.modified)
+    if source.api:
+        entries, is_whole = parse_items(answer, source.api)
+    else:
+        entries, is_whole = parse_feed(answer, is_aggregator=source.is_aggregator)
     # A feed that broke off is read again from the start: its rest must not hide behind a 304.
     return Reading(entries, answer.url, answer.etag if is_whole else None, answer.modified if is_whole else None)
 
 
 def mask(text: str, key: str | None) -> str:
-    return text.replace(key, "***") if key else text
+    """The text without the key, however it is spelled there."""
+    if key:
+        for spelling in {key, quote(key), quote(key, safe=""), quote_plus(key), repr(key)[1:-1], json.dumps(key)[1:-1]}:
+            text = text.replace(spelling, "***")
+    return text
 
 
 def _url(url: str, api: JsonApi | None, key: str | None) -> str:

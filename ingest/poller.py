@@ -163,7 +163,10 @@ class Visit(threading.Thread):
 
 
 def host_of(source: Source) -> str:
-    return urlsplit(source.feed.url).hostname or ""
+    try:
+        return urlsplit(source.feed.url).hostname or ""
+    except ValueError:  # no valid URL, as the visit will find out
+        return ""
 
 
 def _still_under_way(visits: Sequence[Visit]) -> list[Visit]:

@@ -51,7 +51,7 @@ def server() -> Iterator[BadServer]:
             bad.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
             try:
                 bad.answers[self.path.partition("?")[0]](self)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:

@@ -1,0 +1,135 @@
+"""JSON APIs by configuration: the mapping fits, or the error says how it doesn't; a key is never shown."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ingest.ask import ask
+from ingest.dates import parse_date
+from ingest.feeds import Source, parse_sources
+from ingest.fetch import Fetcher, Limits, SourceUnavailable
+from monitor.errors import UsageError
+from monitor.types import FeedState
+
+OPEN = Fetcher(allow_private=True, limits=Limits(read_s=1.0))
+DATA = {
+    "status": "ok",
+    "data": {
+        "articles": [
+            {"headline": "Fed holds", "link": "/7", "meta": {"at": 1764000000}, "by": ["Ann"], "from": "Gazette"},
+            {"headline": "", "link": "/8", "meta": {"at": None}},
+            {"headline": "ECB cuts", "link": "/9", "meta": {"at": "odd"}, "n": 3},
+        ]
+    },
+}
+
+
+def source(url: str, more: str = "", fields: str = 'title = "headline"') -> Source:
+    (found,) = parse_sources(
+        f"""
+        [[feed]]
+        name = "API"
+        url = "{url}"
+        kind = "news"
+        publisher = "P"
+        format = "json"
+        [feed.json]
+        items = "data.articles"
+        {more}
+        [feed.json.fields]
+        {fields}
+        """,
+        "test",
+    )
+    return found
+
+
+def read(found: Source) -> list[Any]:
+    return ask(found, FeedState(name="API"), OPEN).entries
+
+
+def test_items_are_found_and_mapped_by_dotted_paths(server: Any) -> None:
+    url = server.serve("/v1", json.dumps(DATA))
+    fields = (
+        'title = "headline"\nurl = "link"\npublished = "meta.at"\nauthor = "by.0"\npublisher = "from"\nsource_id = "n"'
+    )
+    entries = read(source(url, fields=fields))
+    assert [entry.title for entry in entries] == ["Fed holds", "", "ECB cuts"], "the empty one is for the dead letters"
+    first, _, third = entries
+    assert first.published == datetime(2025, 11, 24, 16, tzinfo=UTC)
+    assert (first.url, first.author, first.publisher) == ("/7", "Ann", "Gazette")
+    assert (third.published, third.source_id) == (None, "3")
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "fields", "reason"),
+    [
+        ("<html>", "", 'title = "headline"', "no JSON"),
+        ('{"error": "quota"}', "", 'title = "headline"', "leads to no list; it has error"),
+        (json.dumps(DATA), "", 'title = "titel"', "in none of the 3 items; it has headline, link"),
+        (json.dumps(DATA), "", 'title = "headline"\npublished = "link"', "'/7' is no date; set date_format"),
+    ],
+)
+def test_a_wrong_mapping_says_what_there_is(server: Any, body: str, more: str, fields: str, reason: str) -> None:
+    with pytest.raises(SourceUnavailable, match=reason):
+        read(source(server.serve("/v1", body), more, fields))
+
+
+def test_the_key_comes_from_the_environment_and_travels_as_told(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "s3cret&1")
+    url = server.serve("/v1", json.dumps(DATA))
+    read(source(url, 'key_env = "API_KEY"\nkey_header = "Authorization"\nkey_prefix = "Bearer "'))
+    read(source(url + "?limit=5", 'key_env = "API_KEY"\nkey_query = "apikey"'))
+    assert server.requests[0][1]["authorization"] == "Bearer s3cret&1"
+    assert server.requests[1][0] == "/v1?limit=5&apikey=s3cret%261"
+
+
+def test_no_error_shows_the_key(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "s3cret&1")
+    for path, body in {"/echo": '"your key s3cret&1 is wrong"', "/page": "s3cret%261 <html>"}.items():
+        with pytest.raises(SourceUnavailable) as caught:
+            read(source(server.serve(path, body), 'key_env = "API_KEY"\nkey_query = "apikey"'))
+        assert "s3cret" not in str(caught.value)
+        assert "s3cret" not in repr(caught.value.__cause__) + repr(caught.value.__context__)
+    monkeypatch.setenv("API_KEY", "s3cret\nline")
+    with pytest.raises(SourceUnavailable) as caught:
+        read(source(server.url("/echo"), 'key_env = "API_KEY"\nkey_header = "X-Key"'))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_missing_key_names_the_variable(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("API_KEY", raising=False)
+    with pytest.raises(UsageError, match="API_KEY is empty"):
+        read(source(server.url("/v1"), 'key_env = "API_KEY"\nkey_header = "X-Key"'))
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "expected"),
+    [
+        ("2026-11-24T10:00:00Z", None, datetime(2026, 11, 24, 10, tzinfo=UTC)),
+        ("2026-11-24T10:00:00+02:00", None, datetime(2026, 11, 24, 8, tzinfo=UTC)),
+        ("24/11/2026 10:00", "%d/%m/%Y %H:%M", datetime(2026, 11, 24, 10, tzinfo=UTC)),
+        (1795514400000, None, datetime(2026, 11, 24, 10, tzinfo=UTC)),
+        (1795514400.5, "epoch", datetime(2026, 11, 24, 10, 0, 0, 500000, UTC)),
+        ("20261124", None, datetime(2026, 11, 24, tzinfo=UTC)),
+        (None, None, None),
+        ("", "epoch", None),
+    ],
+)
+def test_dates_are_read_in_every_usual_form(value: object, form: str | None, expected: datetime | None) -> None:
+    assert parse_date(value, form) == expected
+
+
+@pytest.mark.parametrize("value", ["soon", "10:00", "yesterday", {"a": 1}, "9" * 30, True])
+def test_what_is_no_date_is_no_date(value: object) -> None:
+    with pytest.raises(ValueError, match="is no date"):
+        parse_date(value)
+
+
+def test_the_cadence_is_read(server: Any) -> None:
+    assert source(server.url("/v1")).feed.cadence == timedelta(minutes=10)
