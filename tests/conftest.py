@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import uuid
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from monitor import embedded
+from monitor.store.migrate import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +43,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped, but TOCSIN_TEST_REQUIRE asks for it: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A private PostgreSQL for the whole session; tests take `database_url`, a fresh database on it."""
+    with embedded.server(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """A database with nothing in it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(_plain(database_server), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield database_server.replace(f"/{embedded.NAME}?", f"/{name}?")
+    with psycopg.connect(_plain(database_server), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """A database at the newest migration."""
+    migrate(empty_database_url)
+    return empty_database_url
+
+
+def _plain(url: str) -> str:
+    """For psycopg, which does not know SQLAlchemy's `+driver`."""
+    return url.replace("postgresql+psycopg://", "postgresql://")

@@ -1,0 +1,52 @@
+"""RawArticle <-> bytes on the log, versioned. Pure.
+
+A message is one version byte and a JSON object: readable with any Kafka tool, strict when decoded. Its key is what
+will be the article's identity (URL, else source and the source's id), so that copies of one id keep their order while
+one busy source still spreads over all partitions.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from monitor.broker.protocol import Outgoing
+from monitor.types import RawArticle, Rejected
+
+VERSION = 1
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(RawArticle)
+
+
+def encode(raw: RawArticle) -> Outgoing:
+    """Whatever the text holds can be stored: a lone surrogate, which UTF-8 cannot carry, becomes U+FFFD."""
+    identity = raw.url or f"{raw.source}\n{raw.source_id}"
+    try:
+        value = _encoder.encode(raw)
+    except UnicodeEncodeError:
+        value = _encoder.encode(_without_surrogates(raw))
+    return Outgoing(identity.encode("utf-8", "replace"), bytes([VERSION]) + value)
+
+
+def decode(value: bytes) -> RawArticle | Rejected:
+    """The article, or why this message never becomes one."""
+    if not value:
+        return Rejected("empty message")
+    if value[0] != VERSION:
+        return Rejected(f"unknown message version {value[0]}; this worker reads {VERSION}: upgrade it and retry")
+    try:
+        raw = _decoder.decode(memoryview(value)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Rejected(f"malformed message: {error}")
+    if any(time is not None and time.tzinfo is None for time in (raw.seen, raw.counted_at, raw.published)):
+        return Rejected("malformed message: a time names no zone")
+    return raw
+
+
+def _without_surrogates(raw: RawArticle) -> RawArticle:
+    changed = {
+        name: value.encode("utf-8", "replace").decode("utf-8")
+        for name, value in msgspec.structs.asdict(raw).items()
+        if isinstance(value, str)
+    }
+    return msgspec.structs.replace(raw, **changed)
