@@ -25,8 +25,9 @@ from ingest.log import Publish
 from ingest.schedule import after_failure, after_success, is_catch_up
 from ingest.states import FeedStates
 from monitor.errors import Unavailable, UsageError
+from monitor.logs import mask_credentials
 from monitor.metrics import FETCHES, PUBLISHED
-from monitor.types import FeedState, RawArticle
+from monitor.types import Feed, FeedState, RawArticle
 
 VISITS = 16
 PER_HOST = 2
@@ -83,7 +84,7 @@ class Poller:
             visits = _still_under_way(visits)
             try:
                 if not registered:
-                    self.states.register([source.feed for source in self.sources])
+                    self.states.register([_without_password(source.feed) for source in self.sources])
                     registered = True
                 while len(visits) < VISITS and (found := self._next(visits)):
                     visits.append(Visit(self, *found))
@@ -167,6 +168,10 @@ def host_of(source: Source) -> str:
         return urlsplit(source.feed.url).hostname or ""
     except ValueError:  # no valid URL, as the visit will find out
         return ""
+
+
+def _without_password(feed: Feed) -> Feed:
+    return replace(feed, url=mask_credentials(feed.url))
 
 
 def _still_under_way(visits: Sequence[Visit]) -> list[Visit]:

@@ -22,7 +22,7 @@ class FeedStates(Protocol):
         """Make the sources known, keeping what is remembered of those that are."""
 
     def take(self, names: Iterable[str], limit: int, worker: str, now: datetime, lease: timedelta) -> list[FeedState]:
-        """Up to `limit` of the named that are due and free, longest overdue first; they are the worker's until saved,
+        """Up to `limit` of the named that are due and free, those longest overdue; they are the worker's until saved,
         or until now + lease."""
         ...
 

@@ -1,0 +1,113 @@
+"""What is remembered of each source, and who asks it now: one row a feed. Owns that table's writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from monitor.errors import Unavailable
+from monitor.store.tables import feeds as table
+from monitor.types import Feed, FeedState
+
+REMEMBERED = (
+    "etag",
+    "modified",
+    "failures",
+    "error",
+    "articles",
+    "next_at",
+    "asked_at",
+    "ok_at",
+    "article_at",
+    "gaps_s",
+)
+
+# Two workers that look at once skip each other's rows instead of waiting for them.
+_TAKE = text(
+    f"""
+    UPDATE feeds SET claimed_by = :worker, claimed_until = :until
+     WHERE name IN (
+           SELECT name FROM feeds
+            WHERE name = ANY(:names) AND (next_at IS NULL OR next_at <= :now)
+              AND (claimed_until IS NULL OR claimed_until <= :now)
+            ORDER BY next_at NULLS FIRST, name LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING name, {", ".join(REMEMBERED)}
+    """  # noqa: S608  only our own column names are put in
+)
+
+_SAVE = text(
+    f"""
+    UPDATE feeds SET {", ".join(f"{name} = :{name}" for name in REMEMBERED)}, claimed_by = NULL, claimed_until = NULL
+     WHERE name = :name AND claimed_by = :worker
+    """  # noqa: S608
+)
+
+
+class StoredFeedStates:
+    """`ingest.states.FeedStates` in the database: see there for what it promises."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url, pool_size=2, pool_pre_ping=True)
+
+    def register(self, feeds: Sequence[Feed]) -> None:
+        rows = [
+            {
+                "name": feed.name,
+                "url": feed.url,
+                "kind": feed.kind,
+                "publisher": feed.publisher,
+                "family": feed.family,
+                "cadence_s": int(feed.cadence.total_seconds()),
+                "failures": 0,
+                "articles": 0,
+                "gaps_s": [],
+            }
+            for feed in sorted(feeds, key=lambda feed: feed.name)  # in one order: workers cannot deadlock
+        ]
+        if not rows:
+            return
+        described = ("url", "kind", "publisher", "family", "cadence_s")
+        statement = insert(table)
+        statement = statement.on_conflict_do_update(
+            index_elements=["name"], set_={name: statement.excluded[name] for name in described}
+        )
+        with self._transaction() as connection:
+            connection.execute(statement, rows)
+
+    def take(self, names: Iterable[str], limit: int, worker: str, now: datetime, lease: timedelta) -> list[FeedState]:
+        values = {"names": list(names), "limit": limit, "worker": worker, "now": now, "until": now + lease}
+        with self._transaction() as connection:
+            rows = connection.execute(_TAKE, values).mappings().all()
+        return [_state(dict(row)) for row in rows]
+
+    def save(self, state: FeedState, worker: str) -> None:
+        with self._transaction() as connection:
+            connection.execute(_SAVE, asdict(state) | {"worker": worker, "gaps_s": list(state.gaps_s)})
+
+    def all(self) -> list[FeedState]:
+        """Every source ever registered, by name."""
+        with self._transaction() as connection:
+            rows = connection.execute(text(f"SELECT name, {', '.join(REMEMBERED)} FROM feeds ORDER BY name")).mappings()  # noqa: S608
+            return [_state(dict(row)) for row in rows]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError) as error:
+            raise Unavailable("the database does not answer; waiting for it") from error
+
+
+def _state(row: dict[str, Any]) -> FeedState:
+    return FeedState(**row | {"gaps_s": tuple(row["gaps_s"])})

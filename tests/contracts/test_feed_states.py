@@ -1,0 +1,104 @@
+"""What every keeper of feed states promises: in memory, and in the database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingest.states import FeedStates, MemoryStates
+from monitor.errors import Unavailable
+from monitor.store.feeds import StoredFeedStates
+from monitor.types import Feed, FeedState
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LEASE = timedelta(minutes=5)
+
+
+def feed(name: str, publisher: str = "P") -> Feed:
+    return Feed(name=name, url=f"https://{name}", kind="news", publisher=publisher, family="F", cadence=LEASE)
+
+
+@pytest.fixture(params=["memory", "database"])
+def states(request: pytest.FixtureRequest) -> Iterator[FeedStates]:
+    if request.param == "memory":
+        yield MemoryStates()
+        return
+    stored = StoredFeedStates(request.getfixturevalue("database_url"))
+    yield stored
+    stored.close()
+
+
+def test_a_registered_source_is_due_at_once_and_remembers_what_was_saved(states: FeedStates) -> None:
+    states.register([feed("a")])
+    (state,) = states.take(["a"], 9, "w1", NOW, LEASE)
+    assert state == FeedState(name="a")
+    saved = FeedState(
+        name="a",
+        etag='"v1"',
+        modified="Mon",
+        failures=2,
+        error="it answers 500",
+        articles=7,
+        next_at=NOW + LEASE,
+        asked_at=NOW,
+        ok_at=NOW - LEASE,
+        article_at=NOW - LEASE,
+        gaps_s=(60, 120),
+    )
+    states.save(saved, "w1")
+    states.register([feed("a", publisher="Renamed")])
+    assert states.take(["a"], 9, "w1", NOW, LEASE) == [], "not due yet"
+    assert states.take(["a"], 9, "w1", NOW + LEASE, LEASE) == [saved]
+
+
+def test_the_longest_overdue_comes_first_and_only_those_asked_for(states: FeedStates) -> None:
+    states.register([feed(name) for name in "abcd"])
+    for name, minutes in (("a", 1), ("b", 3), ("c", 2)):
+        states.take([name], 1, "w1", NOW - LEASE, LEASE)
+        states.save(FeedState(name=name, next_at=NOW - timedelta(minutes=minutes)), "w1")
+    assert {state.name for state in states.take(["a", "b", "c"], 2, "w1", NOW, LEASE)} == {"b", "c"}
+    assert [state.name for state in states.take(["a", "b", "c"], 2, "w2", NOW, LEASE)] == ["a"]
+    assert [state.name for state in states.take(["d"], 2, "w2", NOW, LEASE)] == ["d"]
+    assert states.take([], 2, "w2", NOW, LEASE) == []
+
+
+def test_a_taken_source_is_nobody_elses_until_saved_or_the_lease_ends(states: FeedStates) -> None:
+    states.register([feed("a")])
+    assert states.take(["a"], 1, "w1", NOW, LEASE)
+    assert not states.take(["a"], 1, "w2", NOW + LEASE * 0.9, LEASE)
+    assert states.take(["a"], 1, "w2", NOW + LEASE, LEASE)
+    states.save(FeedState(name="a", etag="late"), "w1")
+    states.save(FeedState(name="a", etag="right"), "w2")
+    (state,) = states.take(["a"], 1, "w3", NOW + LEASE, LEASE)
+    assert state.etag == "right"
+
+
+def test_workers_that_look_at_once_never_share_a_source(states: FeedStates) -> None:
+    names = [f"s{number:02}" for number in range(40)]
+    states.register([feed(name) for name in names])
+    taken: list[str] = []
+
+    def work(worker: str) -> None:
+        while found := states.take(names, 3, worker, NOW, LEASE):
+            taken.extend(state.name for state in found)
+
+    run_together([lambda worker=f"w{number}": work(worker) for number in range(4)])
+    assert sorted(taken) == names
+
+
+def test_a_database_that_is_away_is_told_as_such() -> None:
+    away = StoredFeedStates("postgresql+psycopg://nobody@127.0.0.1:9/none?connect_timeout=1")
+    with pytest.raises(Unavailable, match="database"):
+        away.take(["a"], 1, "w1", NOW, LEASE)
+    away.close()
+
+
+def run_together(works: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
