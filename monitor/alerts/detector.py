@@ -38,6 +38,9 @@ CLIP_SPREADS = 6.0
 CLIP_SPREADS_ALARMED = 1.0
 """Learning clips a bucket at so many spreads above normal; while the scope is alarmed, at fewer."""
 ALARMED_SEVERITY = 0.5
+DISPERSION_CLIP = 100.0
+CLIP_SHORT = 1e9
+CLIP_WIDE = 8.0
 FORGET_EXCURSION_S = 2 * 3600.0
 ELEVATED_STORIES = 4.0
 
@@ -175,8 +178,18 @@ def _take_in(bank: Bank, block: Block) -> tuple[Bank, Surface]:
     usual = normal.share[:, None] * total
     sums, rolled = windows.roll(
         bank.sums,
-        np.stack([negative, mean, negative, usual, total]),
-        np.stack([_clipped(bank, negative, mean, 8.0), mean, _clipped(bank, negative, usual, 8.0), usual, total]),
+        np.stack(
+            [
+                _clipped(bank, negative, mean, CLIP_SHORT),
+                mean,
+                _clipped(bank, negative, usual, CLIP_SHORT),
+                usual,
+                total,
+            ]
+        ),
+        np.stack(
+            [_clipped(bank, negative, mean, CLIP_WIDE), mean, _clipped(bank, negative, usual, CLIP_WIDE), usual, total]
+        ),
         bank.bucket_s,
     )
     evidence = _evidence(bank, rolled)
@@ -191,7 +204,7 @@ def _take_in(bank: Bank, block: Block) -> tuple[Bank, Surface]:
         onset=trail,
         tail=tail.count(bank.tail, np.where(awake[:, None], strongest, 0.0), learn * awake[:, None], bank.bucket_s),
         quiet_s=_quiet(bank.quiet_s, surface.elevated, bank.bucket_s),
-        spread=_spread(bank.spread, rolled, learn, normal, bank.bucket_s),
+        spread=_spread(bank, rolled, learn),
         baseline=_learn(bank, block, surface.severity, (negative, mean, total, usual), learn),
     )
     return after, surface
@@ -200,12 +213,22 @@ def _take_in(bank: Bank, block: Block) -> tuple[Bank, Surface]:
 def _evidence(bank: Bank, rolled: Array) -> Array:
     """(2, W, S, T) nats: by count, by share."""
     doubt = bank.known.normal.doubt
-    spread = bank.known.dispersion + doubt
     mean = np.maximum(rolled[:, 1], 1e-9)
-    by_count = windows.count_evidence(rolled[:, 0], mean, spread[0][..., None])
-    by_share = windows.share_evidence(rolled[:, 2], rolled[:, 3], rolled[:, 4], spread[1][..., None])
+    spread = bank.known.dispersion[0][..., None] * _typical(bank, rolled) / mean + doubt[:, None]
+    by_count = windows.count_evidence(rolled[:, 0], mean, spread)
+    by_share = windows.share_evidence(
+        rolled[:, 2], rolled[:, 3], rolled[:, 4], (bank.known.dispersion[1] + doubt)[..., None]
+    )
     testable = (bank.known.normal.share < ALWAYS_NEGATIVE) & (bank.baseline.share_total > 0)
     return np.stack([by_count, by_share * testable[None, :, None]])
+
+
+def _typical(bank: Bank, rolled: Array) -> Array:
+    """(W, S, T) what a window would hold in an average hour. Extra variance grows with the mean, not its square: real
+    streams are as bursty by night as by day only in absolute terms.
+    """
+    average = bank.known.normal.level[:, None] * windows.full(bank.bucket_s)[:, None, None]
+    return np.asarray(np.clip(average, rolled[:, 1] / 8.0, rolled[:, 1] * 8.0 + 1e-9))
 
 
 def _clipped(bank: Bank, negative: Array, mean: Array, spreads: float) -> Array:
@@ -218,18 +241,21 @@ def _quiet(quiet_s: Array, elevated: NDArray[np.bool_], bucket_s: float) -> Arra
     return np.where(elevated.any(axis=1), since_last, quiet_s + elevated.shape[1] * bucket_s)
 
 
-def _spread(spread: Array, rolled: Array, learn: Array, normal: base.Normal, bucket_s: float) -> Array:
+def _spread(bank: Bank, rolled: Array, learn: Array) -> Array:
     """Add a block to the sums from which the extra variance is estimated, each look weighted by what it can tell."""
-    kept = (0.5 ** (bucket_s * learn.sum(1) / base.LEVEL_HALF_LIFE_S))[None, None, None]
-    after = spread * kept
-    looks = ((rolled[:, 0], rolled[:, 1], rolled[:, 1]), (rolled[:, 2], rolled[:, 3], _binomial(rolled, normal)))
-    for channel, (seen, mean, variance) in enumerate(looks):
+    normal = bank.known.normal
+    kept = (0.5 ** (bank.bucket_s * learn.sum(1) / base.LEVEL_HALF_LIFE_S))[None, None, None]
+    after = bank.spread * kept
+    counts = (rolled[:, 0], rolled[:, 1], rolled[:, 1], _typical(bank, rolled))
+    shares = (rolled[:, 2], rolled[:, 3], _binomial(rolled, normal), rolled[:, 3])
+    for channel, (seen, mean, variance, typical) in enumerate((counts, shares)):
         mean = np.maximum(mean, 1e-9)
-        phi = np.maximum(DISPERSION_PRIOR, spread[channel, 0] / np.maximum(spread[channel, 1], 1e-9))[..., None]
-        off = np.minimum((seen - mean) ** 2, 9.0 * (variance + np.minimum(phi, 25.0) * mean**2))
+        phi = np.maximum(DISPERSION_PRIOR, bank.spread[channel, 0] / np.maximum(bank.spread[channel, 1], 1e-9))
+        extra = np.minimum(phi, 25.0)[..., None] * mean * typical
+        off = np.minimum((seen - mean) ** 2, DISPERSION_CLIP * (variance + extra))
         weight = mean / (1.0 + 2.0 * mean) * learn
         after[channel, 0] += (weight * (off - variance)).sum(-1)
-        after[channel, 1] += (weight * mean**2).sum(-1)
+        after[channel, 1] += (weight * mean * typical).sum(-1)
     return after
 
 

@@ -14,20 +14,26 @@ from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
-SHORTEST_S = 15 * 60.0
+SHORTEST_S = 30 * 60.0
 LONGEST_S = 2 * 86400.0
-GROWTH = 3.5
+GROWTH = 4.0
 CONTINUITY = 0.5
 
 
 def lengths(bucket_s: float) -> Array:
-    """Effective window lengths in buckets, geometric from 15 minutes (or one bucket) to two days (or six buckets)."""
+    """Effective window lengths in buckets, geometric from half an hour (or one bucket) to two days (or six buckets)."""
     length, longest = max(1.0, SHORTEST_S / bucket_s), max(6.0, LONGEST_S / bucket_s)
     out = []
     while length <= longest:
         out.append(length)
         length = max(length + 1.0, length * GROWTH)
     return np.array(out)
+
+
+def full(bucket_s: float) -> Array:
+    """(W,) what a steady one per bucket adds up to in each window, scaled as `roll` scales."""
+    length = lengths(bucket_s)
+    return np.asarray(length * (2.0 - 1.0 / length))
 
 
 class Sums(NamedTuple):
