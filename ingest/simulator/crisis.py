@@ -1,7 +1,8 @@
 """A scripted crisis: a burst of distinct bad stories about one company. Pure.
 
-Ten stories break within twelve seconds at different houses, so that whoever watches has most of the evidence at once;
-eight reactions follow ever more slowly over three minutes, too few to look like a second event.
+Twelve stories, published at different houses within a minute and a half, are found in one round of asking, so that
+whoever watches has most of the evidence at once; six reactions follow ever more slowly over three minutes, too few
+to count as growth worth a second alert.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from ingest.simulator import grammar
 from ingest.simulator.newsroom import Item, copies, number_of
 from ingest.simulator.world import Publisher, companies, company_named, publishers, words
 
-BREAKING_S = 12.0
+HEAD_START_S = (3.0, 90.0)
 REACTIONS_S = (25.0, 180.0)
 COPIED_SHARE = 0.45
 SCRIPT_OF_SECTOR = {
@@ -50,20 +51,26 @@ def crisis_items(ticker: str, at: datetime, seed: int) -> list[Item]:
     """Distinct stories from at least six families, some of them copied, in order of time."""
     rng = random.Random(f"{seed}/crisis/{ticker}/{at.isoformat()}")
     breaking, reactions = grammar.crisis_script(script_of(ticker))
-    offsets = [index * BREAKING_S / len(breaking) for index in range(len(breaking))]
-    first, last = REACTIONS_S
-    # The power spreads them out: the news dries up.
-    offsets += [first + (last - first) * (index / (len(reactions) - 1)) ** 1.5 for index in range(len(reactions))]
     houses = _houses(rng)
     items: list[Item] = []
-    for index, (template, offset) in enumerate(zip(breaking + reactions, offsets, strict=True)):
-        blanks = grammar.Blanks(rng, words(), company_named(ticker))
-        title, body = grammar.fill(template, blanks)
-        item = Item(at + timedelta(seconds=offset), houses[index % len(houses)], title, body, number_of(rng))
+    for index, template in enumerate(breaking + reactions):
+        due = at + _offset(index - len(breaking), len(reactions))
+        title, body = grammar.fill(template, grammar.Blanks(rng, words(), company_named(ticker)))
+        ahead = timedelta(seconds=rng.uniform(*HEAD_START_S)) if due == at else timedelta(0)
+        item = Item(due, houses[index % len(houses)], title, body, number_of(rng), head_start=ahead)
         items.append(item)
         if rng.random() < COPIED_SHARE:
             items += copies(rng, item, rng.randint(1, 3), timedelta(seconds=60))
     return sorted(items, key=lambda item: (item.at, item.number))
+
+
+def _offset(reaction: int, count: int) -> timedelta:
+    """How long after the start the reaction of that place comes; what breaks has a negative place. The power spreads
+    them out: the news dries up."""
+    if reaction < 0:
+        return timedelta(0)
+    first, last = REACTIONS_S
+    return timedelta(seconds=first + (last - first) * (reaction / (count - 1)) ** 1.5)
 
 
 def _houses(rng: random.Random) -> list[Publisher]:

@@ -32,11 +32,18 @@ class Item:
     """One article of the simulated stream, before anyone has fetched it."""
 
     at: datetime
+    """When a reader's round comes by and sees it."""
     publisher: Publisher
     title: str
     body: str
     number: int
     author: str | None = None
+    head_start: timedelta = timedelta(0)
+    """So long before `at` it was published."""
+
+    @property
+    def published(self) -> datetime:
+        return self.at - self.head_start
 
     @property
     def url(self) -> str:
@@ -78,7 +85,13 @@ def copies(rng: random.Random, item: Item, count: int, within: timedelta) -> lis
         if publisher.kind == item.publisher.kind and publisher.family in families
     }
     return [
-        replace(_edited(rng, item), at=item.at + within * rng.uniform(0.05, 1), publisher=taker, number=number_of(rng))
+        replace(
+            _edited(rng, item),
+            at=item.at + within * rng.uniform(0.05, 1),
+            publisher=taker,
+            number=number_of(rng),
+            head_start=timedelta(0),
+        )
         for taker in list(takers.values())[:count]
     ]
 

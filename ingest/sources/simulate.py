@@ -43,7 +43,7 @@ class Simulation:
     def history(self, start: datetime, end: datetime) -> Iterator[RawArticle]:
         """What was published after `start` until `end`, as back-fill seen at `end`; crises are left out."""
         for item in self._regular(start, end):
-            yield _raw(item, seen=end, counted_at=item.at, is_backfill=True)
+            yield _raw(item, seen=end, counted_at=item.published, is_backfill=True)
 
     def due(self, previous: datetime, now: datetime) -> list[RawArticle]:
         """What was published after `previous` until `now`, seen now: live news, crises included."""
@@ -92,7 +92,7 @@ def _raw(item: Item, *, seen: datetime, counted_at: datetime, is_backfill: bool)
         url=item.url,
         source_id=f"{item.number:08x}",
         author=item.author,
-        published=item.at,
+        published=item.published,
         seen=seen,
         counted_at=counted_at,
         is_backfill=is_backfill,
