@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Literal
 
 import streamlit as st
 
-from dashboard.filters import View
+from dashboard.filters import View, weeks_before
 from dashboard.usual import WEEKS
+from monitor import embedded
 from monitor.settings import Settings, read_settings
 from monitor.store import read_stories, reads
 from monitor.store.read_stories import Headline
@@ -40,13 +42,22 @@ def settings() -> Settings:
     return read_settings()
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=lambda engine: engine.dispose())
 def database() -> reads.Database:
     """The read-only engine of this process."""
-    url = settings().database_url
-    if url is None:
-        raise NotImplementedError
-    return reads.open_for_reading(url.get_secret_value())
+    return reads.open_for_reading(url())
+
+
+@st.cache_resource(show_spinner=False)
+def url() -> str:
+    """The database that the settings name, else the private one: joined, or started for this process's life."""
+    named = settings().database_url
+    return named.get_secret_value() if named else _private().enter_context(embedded.server(settings().data_dir))
+
+
+@st.cache_resource(show_spinner=False)
+def _private() -> ExitStack:
+    return ExitStack()
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
@@ -117,9 +128,8 @@ def spans(
 
 
 def before(model: int, scope: str, view: View) -> list[Span]:
-    """The same window of each of the four weeks before; weeks older than the history are absent."""
-    start = begins(model)
-    weeks = tuple(ago for ago in WEEKS if start is not None and view.since - ago * reads.WEEK >= start)
+    """The same window, up to four times before; what is older than the history is absent."""
+    weeks = weeks_before(view, begins(model))
     return spans(model, "one", view.kinds, view.since, view.until, view.grain.stored, weeks, scope)
 
 

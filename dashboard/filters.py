@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from monitor.store.reads import StoredMinutes
+from monitor.store.reads import WEEK, StoredMinutes
 from monitor.types import KINDS, Kind, Scope
 
 WindowName = Literal["6h", "24h", "7d", "30d", "90d"]
@@ -68,6 +68,38 @@ class View:
     @property
     def origin(self) -> datetime:
         return midnight(self.until, self.zone)
+
+
+MOVERS_LENGTH = timedelta(days=7)
+"""Longer windows show the movers of their last week: what is usual is known from the four weeks before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A window as whole buckets of the roll-up that is summed for it."""
+
+    since: datetime
+    until: datetime
+    stored: StoredMinutes
+
+    @property
+    def length(self) -> timedelta:
+        return self.until - self.since
+
+
+def movers_window(view: View) -> Sums:
+    length = min(view.grain.length, MOVERS_LENGTH)
+    stored: StoredMinutes = 5 if length < timedelta(days=1) else 60
+    until = ceil_to(view.until, timedelta(minutes=stored), view.origin)
+    return Sums(until - length, until, stored)
+
+
+def weeks_before(view: View, begins: datetime | None) -> tuple[int, ...]:
+    """How many weeks back the same window lies, up to four times, not overlapping, within the history."""
+    stride = -(-view.grain.length // WEEK)
+    return tuple(
+        stride * turn for turn in range(1, 5) if begins is not None and view.since - stride * turn * WEEK >= begins
+    )
 
 
 def view_of(window: WindowName, kind: str, zone_name: str, now: datetime, fixed_until: datetime | None = None) -> View:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import charts, data, markup, parts
-from dashboard.filters import View
+from dashboard.filters import View, movers_window
 from dashboard.usual import LEAST_WEEKS, WEEKS, movers
 from monitor.store.reads import WEEK, Service
 
@@ -38,13 +38,15 @@ def _heat(service: Service, view: View) -> None:
 
 
 def _movers(service: Service, view: View) -> None:
-    st.html(markup.heading("Biggest movers", "negative stories against their own usual"))
+    window = movers_window(view)
+    stretch = f", last {window.length.days} days" if window.length < view.grain.length else ""
+    st.html(markup.heading("Biggest movers", f"negative stories against their own usual{stretch}"))
     begins = data.begins(service.model)
-    weeks = tuple(ago for ago in WEEKS if begins is not None and view.since - ago * WEEK >= begins)
+    weeks = tuple(ago for ago in WEEKS if begins is not None and window.since - ago * WEEK >= begins)
     if len(weeks) < LEAST_WEEKS:
         st.html(markup.empty("Still learning.", "Two weeks of history are needed before this window."))
         return
-    arguments = (view.kinds, view.since, view.until, view.grain.stored, (0, *weeks))
+    arguments = (view.kinds, window.since, window.until, window.stored, (0, *weeks))
     rows = [*data.spans(service.model, "topics", *arguments), *data.spans(service.model, "companies", *arguments)]
     moved = movers(rows, len(weeks))[:MOVERS]
     if not moved:

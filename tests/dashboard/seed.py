@@ -35,20 +35,20 @@ TOPICS: dict[str, tuple[str, str, str]] = {
     "Stock Movement": ("{c} shares plunge 9 %", "{c} shares open flat", "{c} shares leap to a high"),
     "Treasuries | Corporate Debt": ("{c} bonds slump", "{c} prices a five-year bond", "{c} rating is raised"),
 }
-COMPANIES = {
-    ticker: name
-    for ticker, name in zip(
-        "NRVN ALBT CORD DELM ERGO FJRD GRND HLXA INDO JUNI KEPL LUMA MERI NOVO ORBI PALM QUAN RIVA SOLI TERN "
-        "ULMA VEGA WEST XENO YARA ZEPH AMBR BRIO CALA DUNE ECHO FLOE GALE HAZE ISLE JADE KITE LARK MOSS NEST".split(),
-        "Norvane Motors|Albita Bank|Cordal Steel|Delmare Lines|Ergon Power|Fjordic Foods|Grandon Retail|Helixa Pharma|"
-        "Indora Software|Juniper Air|Kepler Optics|Lumarin Energy|Meridas Insurance|Novorex Labs|Orbital Freight|"
-        "Palmera Hotels|Quantis Chips|Rivano Beverages|Solis Solar|Ternova Paper|Ulmar Mining|Vegana Foods|Westlake Rail|"
-        "Xenon Gases|Yarrow Media|Zephyr Wind|Amber Telecom|Brio Sports|Calanda Water|Dunecrest Cement|Echora Audio|"
-        "Floe Shipping|Galeno Clinics|Hazel Homes|Isleworth Trust|Jadestone Oil|Kitemark Games|Larkin Tools|"
-        "Mossgrove Farms|Nestor Logistics".split("|"),
-        strict=True,
-    )
-}
+LISTED = """
+NRVN Norvane Motors; ALBT Albita Bank; CORD Cordal Steel; DELM Delmare Lines; ERGO Ergon Power;
+FJRD Fjordic Foods; GRND Grandon Retail; HLXA Helixa Pharma; INDO Indora Software; JUNI Juniper Air;
+KEPL Kepler Optics; LUMA Lumarin Energy; MERI Meridas Insurance; NOVO Novorex Labs; ORBI Orbital Freight;
+PALM Palmera Hotels; QUAN Quantis Chips; RIVA Rivano Beverages; SOLI Solis Solar; TERN Ternova Paper;
+ULMA Ulmar Mining; VEGA Vegana Foods; WEST Westlake Rail; XENO Xenon Gases; YARA Yarrow Media;
+ZEPH Zephyr Wind; AMBR Amber Telecom; BRIO Brio Sports; CALA Calanda Water; DUNE Dunecrest Cement;
+ECHO Echora Audio; FLOE Floe Shipping; GALE Galeno Clinics; HAZE Hazel Homes; ISLE Isleworth Trust;
+JADE Jadestone Oil; KITE Kitemark Games; LARK Larkin Tools; MOSS Mossgrove Farms; NEST Nestor Logistics
+"""
+COMPANIES: dict[str, str] = dict(
+    one.strip().split(" ", 1)
+    for one in LISTED.replace("\n", " ").split(";")  # type: ignore[misc]
+)
 PUBLISHERS = "Harbour Wire|Ledger Post|Morning Tape|The Quay|Nordic Desk|Closing Bell Daily|Street Note|Meridian News"
 BANKS = ("Albita Bank", "Ostra Capital", "Penrose & Vale")
 CRISIS = ("{c} recalls cars after battery fires", "Regulator opens probe into {c} batteries", "{c} halts its plant")
@@ -65,6 +65,11 @@ class Told:
     company: str | None
     sentiment: int
     copies: int
+
+
+def plain(url: str) -> str:
+    """For psycopg, which does not know SQLAlchemy's `+driver`."""
+    return url.replace("postgresql+psycopg://", "postgresql://")
 
 
 def bucket(at: datetime, minutes: int) -> datetime:
@@ -182,8 +187,10 @@ def _add_story(
         at = told.at + timedelta(minutes=copy * 2)
         url = f"https://{publisher.lower().replace(' ', '-')}.example/{article}"
         rows["articles"].append(
-            (article, publisher.lower(), told.kind, publisher, publisher, None, url, told.title, "", at, at, at, False)
-            + (story, 1.0 if copy == 0 else 0.1, b"", at)
+            (
+                *(article, publisher.lower(), told.kind, publisher, publisher, None, url, told.title, "", at, at, at),
+                *(False, story, 1.0 if copy == 0 else 0.1, b"", at),
+            )
         )
         rows["story_publishers"].append((story, publisher))
         rows["scores"].append((article, model, told.topic, chance.uniform(0.6, 0.99), *odds, at))
@@ -215,14 +222,9 @@ def _feeds(now: datetime) -> Iterator[tuple[object, ...]]:
         if publisher == "The Quay":
             silent = timedelta(hours=9)
         ok = now - (silent if failures else timedelta(minutes=1))
+        name, site = publisher.lower(), publisher.lower().replace(" ", "-")
         yield (
-            (
-                publisher.lower(),
-                f"https://{publisher.lower().replace(' ', '-')}.example/rss",
-                "news",
-                publisher,
-                publisher,
-            )
-            + (300, failures, error, 700 + number * 31, now + timedelta(minutes=3), now - timedelta(minutes=1), ok)
-            + (now - silent, [600, 900, 1200, 700])
+            *(name, f"https://{site}.example/rss", "news", publisher, publisher, 300, failures, error),
+            *(700 + number * 31, now + timedelta(minutes=3), now - timedelta(minutes=1), ok, now - silent),
+            [600, 900, 1200, 700],
         )

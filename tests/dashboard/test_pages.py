@@ -1,0 +1,115 @@
+"""Every page over a seeded database, without a browser: what it says, what its filters change, what it never does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from conftest import Open, run_page, words
+from streamlit.testing.v1 import AppTest
+
+from dashboard import serve
+from dashboard.filters import stamp
+
+
+def ok(page: AppTest) -> str:
+    assert not page.exception, page.exception[0].message
+    return words(page)
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "params"),
+    [
+        ("overview", "page", {}),
+        ("overview", "page", {"window": "90d", "kind": "comment"}),
+        ("scope", "topic", {}),
+        ("scope", "topic", {"topic": "Legal | Regulation"}),
+        ("scope", "company", {}),
+        ("scope", "company", {"company": "NRVN", "window": "7d"}),
+        ("scope", "company", {"company": "NO SUCH"}),
+        ("feeds", "page", {}),
+    ],
+)
+def test_a_page_opens_without_an_error(opened: Open, module: str, function: str, params: dict[str, str]) -> None:
+    ok(opened(module, function, **params))
+
+
+def test_the_overview_names_the_company_in_crisis_as_the_biggest_mover(opened: Open) -> None:
+    said = ok(opened("overview"))
+    movers = said.split("Biggest movers")[1]
+    assert movers.index("Norvane Motors") < movers.index("Legal | Regulation")
+
+
+def test_the_window_filter_changes_what_is_counted(opened: Open) -> None:
+    page = opened("scope", "topic", window="6h")
+    assert "in 6 hours" in ok(page)
+    page.button_group(key="window").set_value("30d").run()
+    assert "in 30 days" in ok(page)
+
+
+def test_a_chosen_point_in_the_url_lists_its_stories(opened: Open) -> None:
+    now = datetime.now(UTC)
+    said = ok(
+        opened(
+            "overview",
+            scope="company:NRVN",
+            from_=stamp(now - timedelta(hours=3)),
+            to=stamp(now + timedelta(hours=1)),
+        )
+    )
+    assert said.count("filing") >= 20
+
+
+def test_a_senseless_url_shows_the_page_all_the_same(opened: Open) -> None:
+    ok(opened("overview", scope="nonsense", from_="yesterday", to="<script>", window="9y", kind="x", until="?"))
+
+
+def test_an_empty_database_says_what_to_start(database_url: str, point_at: Callable[[str], None]) -> None:
+    point_at(database_url)
+    for module, function in (("overview", "page"), ("scope", "topic"), ("scope", "company")):
+        assert "No model is in service yet" in ok(run_page(module, function))
+    assert "No feed has been asked yet" in ok(run_page("feeds"))
+
+
+def test_a_database_without_tables_says_how_to_make_them(
+    empty_database_url: str, point_at: Callable[[str], None]
+) -> None:
+    point_at(empty_database_url)
+    page = AppTest.from_file(serve.APP, default_timeout=30).run()
+    assert "tocsin migrate" in ok(page)
+
+
+def test_an_unreachable_database_is_a_sentence_and_no_traceback(point_at: Callable[[str], None]) -> None:
+    point_at("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    page = AppTest.from_file(serve.APP, default_timeout=30).run()
+    assert "database does not answer" in ok(page)
+
+
+def test_a_hostile_headline_is_shown_as_text(database_url: str, point_at: Callable[[str], None]) -> None:
+    import seed
+
+    title = '<img src=x onerror="alert(1)"> [click](javascript:alert(1)) </ul><script>alert(1)</script>'
+    seed.fill(seed.plain(database_url), datetime.now(UTC), days=2)
+    with psycopg.connect(seed.plain(database_url)) as connection:
+        connection.execute(
+            "UPDATE articles SET title = %s, url = 'javascript:alert(1)', publisher = '<b>x</b>'", [title]
+        )
+        connection.execute("UPDATE companies SET name = '<i>' || name")
+    point_at(database_url)
+    for said in (ok(run_page("overview")), ok(run_page("scope", "company", company="NRVN"))):
+        assert "&lt;img src=x" in said
+        assert not any(bad in said for bad in ("<img", "<script", 'href="javascript', "<b>x", "<i>Norvane"))
+
+
+def test_the_reader_engine_cannot_write(seeded_url: str) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.exc import InternalError
+
+    from monitor.store import reads
+
+    engine = reads.open_for_reading(seeded_url)
+    with engine.connect() as connection, pytest.raises(InternalError, match="read-only"):
+        connection.execute(text("DELETE FROM labels"))
+    engine.dispose()
