@@ -7,12 +7,15 @@ names a proxy, the proxy resolves names, and the check is only as good as ours o
 
 from __future__ import annotations
 
-import time
+import contextlib
+import socket
+import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.request import getproxies
 
 import httpx2
@@ -67,6 +70,35 @@ class Limits:
     total_s: float = 60.0
 
 
+class Deadline:
+    """Ends a request's connection when its time is up. Each read has a timeout of its own, but a server that sends a
+    byte now and then, of the headers too, never runs into that."""
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpx2's trace: hears of each connection made."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+
+    def _end(self) -> None:
+        self.is_over = True
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):  # closed already, or wrapped by TLS since
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+
+
 @dataclass(frozen=True)
 class Fetcher:
     """Makes guarded requests; safe to share between threads."""
@@ -99,46 +131,51 @@ class Fetcher:
 
         `secret_headers` go to the URL's own host only, never along with a redirect to another.
         """
-        give_up_at = time.monotonic() + self.limits.total_s
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
         headers |= {"If-None-Match": etag} if etag else {}
         headers |= {"If-Modified-Since": modified} if modified else {}
-        try:
-            target = _web_url(httpx2.URL(url))
-            home = target.netloc, target.scheme
-            for _ in range(self.limits.redirects + 1):
-                secrets = dict(secret_headers or {}) if (target.netloc, target.scheme) == home else {}
-                answer = self._ask(target, headers | secrets, give_up_at)
-                if not isinstance(answer, httpx2.URL):
-                    return answer
-                target = _web_url(answer)
-        except httpx2.InvalidURL as error:
-            raise SourceUnavailable(f"no valid URL: {error}") from error
+        with Deadline(self.limits.total_s) as deadline:
+            try:
+                answer = self._follow(url, headers, dict(secret_headers or {}), deadline)
+            except httpx2.InvalidURL as error:
+                raise SourceUnavailable(f"no valid URL: {error}") from error
+            except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+                if not deadline.is_over:
+                    reason = f"connection failed: {error or type(error).__name__}"
+                    slow = isinstance(error, httpx2.TimeoutException)
+                    raise SourceUnavailable("no answer in time" if slow else reason) from error
+        if deadline.is_over:  # an answer without a length looks whole when it is cut
+            raise SourceUnavailable(f"not finished after {self.limits.total_s:.0f} s")
+        return answer
+
+    def _follow(
+        self, url: str, headers: dict[str, str], secrets: dict[str, str], deadline: Deadline
+    ) -> Fetched | NotModified:
+        target = _web_url(httpx2.URL(url))
+        home = target.scheme, target.netloc
+        for _ in range(self.limits.redirects + 1):
+            own = secrets if (target.scheme, target.netloc) == home else {}
+            answer = self._ask(target, headers | own, deadline)
+            if not isinstance(answer, httpx2.URL):
+                return answer
+            target = _web_url(answer)
         raise SourceUnavailable(f"more than {self.limits.redirects} redirects")
 
-    def _ask(self, url: httpx2.URL, headers: dict[str, str], give_up_at: float) -> Fetched | NotModified | httpx2.URL:
+    def _ask(self, url: httpx2.URL, headers: dict[str, str], deadline: Deadline) -> Fetched | NotModified | httpx2.URL:
         """One hop: the answer, or where it points."""
-        pinned = url if self.allow_private else self._pinned(url)
         request = self.client.build_request(
             "GET",
-            pinned,
+            url if self.allow_private else self._pinned(url),
             headers=headers | {"Host": url.netloc.decode("ascii")},
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+            extensions={"sni_hostname": url.raw_host.decode("ascii"), "trace": deadline.watch},
         )
+        response = self.client.send(request, stream=True)
         try:
-            response = self.client.send(request, stream=True)
-            try:
-                return self._answer(url, response, give_up_at)
-            finally:
-                response.close()
-        except httpx2.TimeoutException as error:
-            raise SourceUnavailable("no answer in time") from error
-        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-            raise SourceUnavailable(f"connection failed: {error or type(error).__name__}") from error
+            return self._answer(url, response)
+        finally:
+            response.close()
 
-    def _answer(
-        self, url: httpx2.URL, response: httpx2.Response, give_up_at: float
-    ) -> Fetched | NotModified | httpx2.URL:
+    def _answer(self, url: httpx2.URL, response: httpx2.Response) -> Fetched | NotModified | httpx2.URL:
         status = response.status_code
         if status == 304:
             return NotModified()
@@ -149,13 +186,13 @@ class Fetcher:
             raise SourceUnavailable(reason, retry_after(response.headers.get("retry-after"), datetime.now(UTC)))
         return Fetched(
             url=str(url.copy_with(userinfo=b"")),
-            body=self._body(response, give_up_at),
+            body=self._body(response),
             content_type=response.headers.get("content-type", ""),
             etag=response.headers.get("etag"),
             modified=response.headers.get("last-modified"),
         )
 
-    def _body(self, response: httpx2.Response, give_up_at: float) -> bytes:
+    def _body(self, response: httpx2.Response) -> bytes:
         """The decompressed body, never more of it in memory than allowed: a gzip bomb grows a thousandfold."""
         encoding = response.headers.get("content-encoding", "identity").lower()
         if encoding not in ("identity", "gzip", "x-gzip", ""):
@@ -163,13 +200,10 @@ class Fetcher:
         unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         body = bytearray()
         try:
-            # Unsized: with a size it would wait for that much, however slowly it drips in.
             for chunk in response.iter_raw():
                 body += unpack.decompress(chunk, self.limits.body_bytes + 1 - len(body)) if unpack else chunk
                 if len(body) > self.limits.body_bytes:
                     raise SourceUnavailable(f"more than {self.limits.body_bytes / 2**20:.0f} MB; that is no feed")
-                if time.monotonic() > give_up_at:
-                    raise SourceUnavailable(f"not finished after {self.limits.total_s:.0f} s")
         except zlib.error as error:
             raise SourceUnavailable(f"its gzip body is damaged: {error}") from error
         if unpack and not unpack.eof:
