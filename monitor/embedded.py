@@ -179,7 +179,10 @@ def _make_cluster(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
         os.chown(target, user.pw_uid, user.pw_gid)
     making = target / "making"
     command = [_binary("initdb"), "-D", str(making), "-U", NAME, "--auth=trust", "--encoding=UTF8", "--locale=C"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=target, check=False, **_as_user(user))
+    uid, gid, groups = _as_user(user)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=target, check=False, user=uid, group=gid, extra_groups=groups
+    )
     if done.returncode != 0:
         shutil.rmtree(target, ignore_errors=True)
         raise ServerFailed(f"initdb failed in {target}: {done.stderr.strip().splitlines()[-1:]}; is the disk full?")
@@ -294,15 +297,19 @@ def _binary(name: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)
 
 
-def _as_user(user: pwd.struct_passwd | None) -> dict[str, object]:
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+def _as_user(user: pwd.struct_passwd | None) -> tuple[int | None, int | None, list[int] | None]:
+    """For subprocess: user, group and extra groups."""
+    return (user.pw_uid, user.pw_gid, []) if user else (None, None, None)
 
 
 def _guard(user_name: str, command: list[str]) -> int:
     """Run the server until our standard input closes. Single-threaded: the kernel's notice is tied to the thread."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     user = pwd.getpwnam(user_name) if user_name else None
-    running = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent, **_as_user(user))  # type: ignore[call-overload]
+    uid, gid, groups = _as_user(user)
+    running = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent, user=uid, group=gid, extra_groups=groups
+    )
     while running.poll() is None and not _closed(0.5):
         pass
     if running.poll() is None:

@@ -53,7 +53,9 @@ class Programs:
         """ProgramEnded if a child is gone."""
         for name, child in self.running.items():
             if child.poll() is not None:
-                raise ProgramEnded(f"the {name} program ended with code {child.returncode}; its last lines above say why")
+                raise ProgramEnded(
+                    f"the {name} program ended with code {child.returncode}; its last lines above say why"
+                )
 
     def stop(self, name: str) -> int:
         """SIGTERM, and SIGKILL after STOP_TIMEOUT_S; returns the exit code."""

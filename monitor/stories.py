@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,11 @@ _SUFFIX = re.compile(r"\s+(?:[-\u2013\u2014|]|::)\s+(?:[^\s|]+\s*){1,4}$")
 _LINK = re.compile(r"https?://\S+|www\.\S+")
 _WORD = re.compile(r"\$?[^\W_]+(?:[.,'\u2019&-][^\W_]+)*%?")
 _STOP = frozenset(
-    "a an and are as at be by for from has have in is it its of on or says said say that the their this to was were will with".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be by for from has have in is it its of on or say said says that the their this to was were"
+        " will with",
+    )
 )
 
 
@@ -170,7 +175,7 @@ _ADDENDS = _RANDOM.integers(0, 2**63, size=VALUES, dtype=np.uint64)
 
 def _hashes(told: Telling) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
     words = told.headline.split()
-    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
     return np.array([zlib.crc32(part.encode()) for part in {*told.words, *pairs, *sorted(told.lead)}], dtype=np.uint32)
 
 

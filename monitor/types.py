@@ -2,7 +2,7 @@
 
     source      RawArticle      what a source said, with its three times; travels on the log
     clean       Article         readable text, canonical URL, identity | Rejected
-    tag         TaggedArticle   + companies named, + signature for near-duplicates
+    tag         TaggedArticle   + the companies it names
     classify    Classified      + Judgement: topic, sentiment, sentiment toward each company
     save        Count           distinct stories per (scope, kind, model, bucket)
     detect      Episode         a stretch in which a scope is above its own normal
@@ -109,12 +109,10 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaggedArticle:
-    """An article with the companies it names and its near-duplicate signature."""
+    """An article with the companies it names, each once, in the order it names them."""
 
     article: Article
     mentions: tuple[Mention, ...]
-    signature: tuple[int, ...]
-    """MinHash values of its title and body, 32-bit; empty where the text is too short to compare."""
 
 
 class Passage(NamedTuple):

@@ -145,7 +145,7 @@ class PostgresBroker:
                 batch = parts[partition]
                 drawn = {"topic": topic, "partition": partition, "count": len(batch)}
                 first = connection.execute(_DRAW, drawn).scalar_one() - len(batch)
-                with connection.connection.cursor().copy(_COPY) as copy:  # type: ignore[attr-defined]
+                with connection.connection.cursor().copy(_COPY) as copy:
                     copy.set_types(["text", "int4", "int8", "bytea", "bytea"])
                     for offset, message in enumerate(batch, first):
                         copy.write_row((topic, partition, offset, message.key, message.value))

@@ -57,7 +57,6 @@ articles = Table(
     Column("is_backfill", Boolean, nullable=False),
     Column("story", Text, nullable=False),
     Column("novelty", Float, nullable=False),
-    Column("signature", LargeBinary, nullable=False),
     _time("stored_at"),
     Index("ix_articles_counted_at", "counted_at"),
     Index("ix_articles_story", "story"),

@@ -1,0 +1,256 @@
+"""Which companies a text names. Pure once loaded: a word list, boundaries, and rules for names that are also words.
+
+A name counts where it stands as a word of its own and is written as a name: "Goldman Sachs", never "goldmanite".
+Names that are ordinary words (Apple, Target, Gap) need more: not followed or preceded by what makes them the word
+("apple pie", "target price", "work visa"), and, where every word is capitalised or a sentence begins, business talk
+around them. Tickers count as cashtags ($AAPL) and beside their exchange (NASDAQ: AAPL), never bare.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ahocorasick
+
+from monitor.errors import UsageError
+from monitor.types import Article, Mention, TaggedArticle
+
+RULES = Path(__file__).with_name("names.toml")
+"""Other names people use, and the words that make a company's name an ordinary word. Written by hand."""
+
+_LEGAL = re.compile(
+    r"(?:,? (?:incorporated|inc|corporation|corp|company|co|companies|limited|ltd|plc|llc|lp|sa|se|ag|nv|n\.v|spa|s\.p\.a"
+    r"|ab|asa|oyj|kgaa|holdings?|group|groep|the|class [a-c]|& co|s\.a|s\.a\.b|sab|aktiengesellschaft|bancorp"
+    r"|international|technologies|platforms)\.?)+$",
+    re.I,
+)
+_TICKER = re.compile(
+    r"\$([A-Za-z]{1,5}(?:\.[A-Za-z])?)\b"
+    r"|\b(?:NYSE|NASDAQ|Nasdaq|LSE|AMEX|NSE|BSE)(?:\s?[:\-]\s?)([A-Z]{1,6}(?:\.[A-Z])?)\b"
+)
+_WORD = re.compile(r"[\w&'\u2019.-]+")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;\u2014\u2013|]\s+|\"|\u201c|-\s)$")
+_BUSINESS = re.compile(
+    r"\b(?:shares?|stocks?|earnings|profits?|revenues?|sales|quarter(?:ly)?|Q[1-4]|CEO|CFO|chief executive|dividend"
+    r"|guidance|analysts?|upgrade[sd]?|downgrade[sd]?|price target|investors?|acquir\w+|merger|deal|IPO|buyback"
+    r"|forecasts?|outlook"
+    r"|results|lawsuit|recalls?|Inc|Corp|plc|market cap|EPS|billion|million|launch(?:es)?|cuts?|layoffs|unveils?)\b",
+    re.I,
+)
+_SHORTEST_NAME = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """One company under all its names; `company` is its key everywhere."""
+
+    company: str
+    name: str
+    ticker: str | None
+    names: tuple[str, ...]
+    tickers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What turns a company's name into an ordinary word."""
+
+    after: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()
+
+
+class Companies:
+    """The word list, compiled. Later companies win a name over earlier ones: the watch-list over the listed."""
+
+    def __init__(self, companies: Iterable[Company], rules: Mapping[str, Rule]) -> None:
+        self._rules = rules
+        self._by_ticker: dict[str, Company] = {}
+        self._automaton = ahocorasick.Automaton()
+        self.all: dict[str, Company] = {}
+        for company in companies:
+            self.all[company.company] = company
+            for ticker in company.tickers or ((company.ticker,) if company.ticker else ()):
+                self._by_ticker[ticker.upper()] = company
+            for name in company.names:
+                if len(name) >= _SHORTEST_NAME or any(char.isdigit() or char == "&" for char in name):
+                    self._automaton.add_word(name.lower(), (name, company))
+        self._automaton.make_automaton()
+
+    def find(self, text: str) -> tuple[Mention, ...]:
+        """Each company once, in the order the text names them first."""
+        found: dict[str, tuple[int, Mention]] = {}
+        for start, surface, company in [*self._tickers(text), *self._names(text)]:
+            mention = Mention(company.company, company.name, company.ticker, surface)
+            # A name says more to the classifier than a ticker; of equals the first.
+            if company.company not in found or found[company.company][1].surface.startswith("$"):
+                found[company.company] = (min(start, found.get(company.company, (start,))[0]), mention)
+        return tuple(mention for _, mention in sorted(found.values(), key=lambda pair: pair[0]))
+
+    def _tickers(self, text: str) -> Iterator[tuple[int, str, Company]]:
+        if "$" not in text and ":" not in text and "-" not in text:
+            return
+        for match in _TICKER.finditer(text):
+            company = self._by_ticker.get((match[1] or match[2]).upper())
+            if company:
+                yield match.start(), f"${match[1]}" if match[1] else match[2], company
+
+    def _names(self, text: str) -> Iterator[tuple[int, str, Company]]:
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a few letters change length with case; positions must hold
+            lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+        spoken_for = -1
+        for last, (name, company) in self._automaton.iter_long(lowered):
+            start = last - len(name) + 1
+            if start <= spoken_for or not _stands_alone(lowered, start, last + 1):
+                continue
+            if self._is_name(text, start, last + 1, name):
+                spoken_for = last
+                yield start, text[start : last + 1], company
+
+    def _is_name(self, text: str, start: int, end: int, name: str) -> bool:
+        surface = text[start:end]
+        words = surface.replace("-", " ").split()
+        wanted = name.replace("-", " ").split()
+        if not all(
+            word[0].isupper() or not word[0].isalpha() or want[0].islower()
+            for word, want in zip(words, wanted, strict=False)
+        ):
+            return False
+        rule = self._rules.get(name.lower())
+        if rule is None:
+            return True
+        before, after = _word_before(text, start), _word_after(text, end)
+        if after in rule.after or before in rule.before:
+            return False
+        if text[end : end + 2] in ("'s", "\u2019s") or after in _COMPANY_WORDS:
+            return True
+        if _SENTENCE_START.search(text[max(0, start - 3) : start]) or start == 0 or _is_title_case(text):
+            return bool(_BUSINESS.search(text[:start] + " " + text[end:]))
+        return True
+
+
+_COMPANY_WORDS = frozenset(
+    ("inc", "inc.", "corp", "corp.", "plc", "co", "co.", "group", "shares", "stock", "ceo", "cfo")
+)
+
+
+def load_companies(watchlist: Path | None = None) -> Companies:
+    """The listed companies of the large indices, and the watch-list above them. UsageError for a bad watch-list."""
+    with RULES.open("rb") as file:
+        written = tomllib.load(file)
+    rules = {
+        name.lower(): Rule(frozenset(rule.get("after", ())), frozenset(rule.get("before", ())))
+        for name, rule in written["words"].items()
+    }
+    companies = [*_listed(written["aliases"], written["renamed"], frozenset(written["ordinary"]))]
+    if watchlist is not None:
+        companies += read_watchlist(watchlist)
+    return Companies(companies, rules)
+
+
+def read_watchlist(path: Path) -> list[Company]:
+    """Companies from a TOML file of `[[company]]` tables (name, ticker, aliases) or a CSV with those columns.
+
+    `aliases` are other names (in CSV separated by ;, or one in the column `short`); `company` overrides the key,
+    which is the ticker where there is one, else the name.
+    """
+    try:
+        if path.suffix == ".csv":
+            with path.open(newline="", encoding="utf-8") as text:
+                rows: list[dict[str, object]] = [dict(row) for row in csv.DictReader(text)]
+            for row in rows:
+                row["aliases"] = [part for part in str(row.get("aliases") or row.get("short") or "").split(";") if part]
+        else:
+            with path.open("rb") as binary:
+                rows = tomllib.load(binary).get("company", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot read the watch-list {path}: {error}; it needs [[company]] tables or a CSV") from error
+    return [_watched(path, number, row) for number, row in enumerate(rows, 1)]
+
+
+def _watched(path: Path, number: int, row: Mapping[str, object]) -> Company:
+    name, aliases = row.get("name"), row.get("aliases") or ()
+    if not isinstance(name, str) or not name.strip() or not isinstance(aliases, (list, tuple)):
+        raise UsageError(f"{path}: company {number} needs a name (and aliases as a list); got {dict(row)!r}")
+    ticker = str(row["ticker"]).upper() if row.get("ticker") else None
+    names = (name, *(str(alias) for alias in aliases), *_short_names(name))
+    return Company(str(row.get("company") or ticker or name), name, ticker, tuple(dict.fromkeys(names)))
+
+
+def _listed(
+    aliases: Mapping[str, list[str]], renamed: Mapping[str, str], ordinary: frozenset[str]
+) -> Iterator[Company]:
+    from pytickersymbols import PyTickerSymbols
+
+    for stock in PyTickerSymbols().get_all_stocks():
+        tickers = _american_tickers(stock)
+        ticker = tickers[0] if tickers else str(stock.get("symbol") or "").strip() or None
+        name = _LEGAL.sub("", str(stock["name"]).strip()).strip(" ,") or str(stock["name"])
+        if ticker is None:
+            continue
+        ticker = renamed.get(ticker, ticker)
+        known = (str(stock["name"]), name, *aliases.get(ticker, ()))
+        names = [spelt for one in known if one.lower() not in ordinary for spelt in (one, _without_accents(one))]
+        yield Company(
+            ticker,
+            known[0] if name.lower() in ordinary else name,
+            ticker,
+            tuple(dict.fromkeys(names)),
+            (ticker, *tickers),
+        )
+
+
+def _american_tickers(stock: Mapping[str, object]) -> list[str]:
+    """Of its listings those that people write as cashtags: NYSE and NASDAQ."""
+    found = []
+    for symbol in stock.get("symbols") or ():  # type: ignore[attr-defined]
+        exchange, _, ticker = str(symbol.get("google", "")).partition(":")
+        if exchange in ("NYSE", "NASDAQ", "NYSEARCA", "NYSEAMERICAN") and ticker:
+            found.append(ticker)
+    return found
+
+
+def _without_accents(name: str) -> str:
+    """As wires spell it: Nestlé is Nestle."""
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+
+
+def _short_names(name: str) -> tuple[str, ...]:
+    short = _LEGAL.sub("", name).strip(" ,")
+    return (short,) if len(short) >= _SHORTEST_NAME else ()
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    before = text[start - 1] if start else " "
+    after = text[end] if end < len(text) else " "
+    if before.isalnum() or before in "_@#" or after.isalnum() or after == "_":
+        return False
+    # "Ford-like" and "pre-Apple" are about something else; "Apple-Samsung" and "Apple's" are not.
+    return not (before == "." and start > 1 and text[start - 2].isalnum())
+
+
+def _word_before(text: str, start: int) -> str:
+    words = _WORD.findall(text[max(0, start - 24) : start])
+    return words[-1].lower() if words else ""
+
+
+def _word_after(text: str, end: int) -> str:
+    match = _WORD.search(text[end : end + 24].lstrip("'\u2019"))
+    return match[0].lower() if match and text[end : end + 1] in (" ", "-") else ""
+
+
+def _is_title_case(text: str) -> bool:
+    """Most long words of the headline begin with a capital, so that a capital says nothing."""
+    words = [word for word in _WORD.findall(text[:200]) if len(word) > 3 and word[0].isalpha()]
+    return len(words) >= 3 and sum(word[0].isupper() for word in words) >= 0.75 * len(words)
+
+
+def tag_many(articles: Iterable[Article], companies: Companies) -> list[TaggedArticle]:
+    """The articles with the companies their titles and bodies name."""
+    return [TaggedArticle(article, companies.find(article.text)) for article in articles]
