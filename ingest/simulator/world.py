@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from monitor.types import Kind
 
 DATA: Traversable = files("ingest.simulator")
+
+WATCHLIST = Path(__file__).with_name("companies.csv")
+"""The simulated companies as a watch-list, for `monitor.entities`."""
 
 
 @dataclass(frozen=True, slots=True)

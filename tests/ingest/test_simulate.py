@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 
 from ingest.simulator import grammar
 from ingest.simulator.crisis import crisis_company
 from ingest.simulator.rhythm import rate
-from ingest.simulator.world import companies, company_named, publishers
+from ingest.simulator.world import WATCHLIST, companies, company_named, publishers
 from ingest.sources.simulate import Simulation, crisis, history
+from monitor.entities import load_companies
+from monitor.stories import SAME, similarity, telling
 from monitor.types import RawArticle
 
 NOW = datetime(2026, 3, 5, 23, 17, 4, tzinfo=UTC)
@@ -122,6 +124,21 @@ def test_a_crisis_is_part_of_the_live_stream_once() -> None:
 def test_an_unknown_company_has_no_crisis() -> None:
     with pytest.raises(KeyError):
         Simulation(NOW).with_crisis("NOPE", NOW)
+
+
+def test_the_watch_list_finds_every_company_and_no_real_one_is_named(month: list[RawArticle]) -> None:
+    known = load_companies(WATCHLIST)
+    simulated = {company.ticker for company in companies()}
+    for article in month:
+        named = {one.ticker for one in companies() if one.short in article.title or f"${one.ticker}" in article.title}
+        found = {mention.company for mention in known.find(f"{article.title}\n{article.body}")}
+        assert named <= found <= simulated, article.title
+
+
+def test_a_crisis_tells_as_many_stories_as_scripted() -> None:
+    tellings = [telling(article.title, article.body) for at, article in crisis(crisis_company(0), NOW) if at == NOW]
+    alike = [similarity(one, other) for one, other in combinations(tellings, 2)]
+    assert max(alike) < SAME
 
 
 def test_there_are_several_hundred_templates_over_twenty_topics_and_forty_companies() -> None:
