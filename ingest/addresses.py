@@ -33,7 +33,7 @@ def public_addresses(host: str, port: int, resolve: Resolve, refuse: Refuse = re
     addresses = list(dict.fromkeys(resolve(host, port)))
     for address in addresses:
         if reason := refuse(address):
-            raise PermissionError(f"{host} leads to {address}, {reason}")
+            raise PermissionError(f"{host} is {reason}" if host == address else f"{host} leads to {address}, {reason}")
     return addresses
 
 

@@ -23,11 +23,10 @@ import httpx2
 from ingest.addresses import Refuse, Resolve, public_addresses, refusal, system_resolve
 from monitor.errors import Unavailable
 
-USER_AGENT = "Tocsin/0.1 (feed reader)"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REASONS = {
     401: "it refuses us (401); check the key",
-    403: "it refuses us (403); check the key, or whether it allows robots",
+    403: "it refuses us (403); check the key, or name a contact address in TOCSIN_USER_AGENT",
     404: "no such page (404); check the URL",
     410: "gone for good (410); remove it from feeds.toml",
     429: "it asks us to slow down (429)",
@@ -103,6 +102,7 @@ class Deadline:
 class Fetcher:
     """Makes guarded requests; safe to share between threads."""
 
+    user_agent: str = "Tocsin"
     allow_private: bool = False
     limits: Limits = field(default_factory=Limits)
     resolve: Resolve = system_resolve
@@ -131,7 +131,7 @@ class Fetcher:
 
         `secret_headers` go to the URL's own host only, never along with a redirect to another.
         """
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
+        headers = {"User-Agent": self.user_agent, "Accept-Encoding": "gzip", "Accept": "*/*"}
         headers |= {"If-None-Match": etag} if etag else {}
         headers |= {"If-Modified-Since": modified} if modified else {}
         with Deadline(self.limits.total_s) as deadline:

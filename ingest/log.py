@@ -9,9 +9,12 @@ from typing import Protocol
 
 import structlog
 
+from monitor.broker.protocol import Broker
+from monitor.codec import encode
 from monitor.errors import Unavailable
 from monitor.types import RawArticle
 
+AT_ONCE = 500
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 
 log = structlog.get_logger(__name__)
@@ -21,6 +24,16 @@ class Publish(Protocol):
     """Append articles to the log; returns once they are safe there. Raises Unavailable while the log is away."""
 
     def __call__(self, articles: Sequence[RawArticle], /) -> None: ...
+
+
+def to_log(broker: Broker, topic: str) -> Publish:
+    """Publish as messages on the broker's topic."""
+
+    def publish(articles: Sequence[RawArticle], /) -> None:
+        for start in range(0, len(articles), AT_ONCE):
+            broker.publish(topic, [encode(article) for article in articles[start : start + AT_ONCE]])
+
+    return publish
 
 
 def patient(

@@ -32,7 +32,7 @@ def run_ingest(settings: Settings, publish: Publish, states: FeedStates, stop: t
         sources=sources,
         publish=patient(publish, stopped=stop.is_set, sleep=stop.wait),
         states=states,
-        fetcher=Fetcher(allow_private=settings.allow_private_urls),
+        fetcher=Fetcher(settings.user_agent, settings.allow_private_urls),
         worker=f"{socket.gethostname()}:{os.getpid()}:{random.randrange(10**6)}",
         clock=lambda: datetime.now(UTC),
     )

@@ -100,7 +100,9 @@ def add_source(
 def look(source: Source, settings: Settings) -> Found:
     """Ask once. TocsinError names the URL and what is wrong with it."""
     try:
-        reading = ask(source, FeedState(name=source.feed.name), Fetcher(allow_private=settings.allow_private_urls))
+        reading = ask(
+            source, FeedState(name=source.feed.name), Fetcher(settings.user_agent, settings.allow_private_urls)
+        )
     except SourceUnavailable as error:
         raise TocsinError(f"{source.feed.url}: {error}") from error
     now = datetime.now(UTC)

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     watchlist: Path | None = Field(None, description="companies to watch for besides the listed ones (TOML)")
     feeds: Path | None = Field(None, description="your feeds.toml; without it the shipped list and data_dir/feeds.toml")
     allow_private_urls: bool = Field(False, description="let sources and webhooks reach private addresses")
+    user_agent: str = Field(
+        "Tocsin/0.1 (feed reader)",
+        description="how we name ourselves to sources; some (the SEC) refuse who gives no contact address",
+    )
     notify: tuple[SecretStr, ...] = Field((), description="apprise URLs or console:// that every alert goes to")
     secret: SecretStr | None = Field(None, description="signs links in messages; made and kept in data_dir if absent")
     dashboard_url: str = Field("http://127.0.0.1:8501", description="how readers of a message reach the dashboard")

@@ -117,7 +117,7 @@ def test_a_redirect_to_a_private_address_is_refused(server: Any) -> None:
     guarded = Fetcher(refuse=only_127_0_0_1)
     url = server.serve("/feed", "", 302, Location=server.url("/secret", host="127.0.0.2"))
     server.serve("/secret", "secret")
-    with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.2, a loopback address"):
+    with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.2 is a loopback address"):
         guarded.get(url)
     assert [path for path, _ in server.requests] == ["/feed"]
     with pytest.raises(SourceUnavailable, match="only http and https"):
