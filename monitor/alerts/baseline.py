@@ -83,7 +83,7 @@ def _season(baseline: Baseline, noise: Array, parent: NDArray[np.intp] | None) -
         base = _two_steps(seen, expected, flat, noise)
         flat = np.where((parent >= 0)[:, None, None], base[np.maximum(parent, 0)], 1.0)
     season = _two_steps(seen, expected, flat, noise).reshape(scopes, SLOTS)
-    return season / season.mean(axis=1, keepdims=True)
+    return np.asarray(season / season.mean(axis=1, keepdims=True))
 
 
 def _two_steps(seen: Array, expected: Array, prior: Array, noise: Array) -> Array:
@@ -94,7 +94,7 @@ def _two_steps(seen: Array, expected: Array, prior: Array, noise: Array) -> Arra
     day = (seen.sum(2) + weight / SPREAD_OF_DAY) / (under_hour.sum(2) + weight / SPREAD_OF_DAY)
     rough = prior * hour[:, None, :] * day[:, :, None]
     strength = noise[:, None, None] / SPREAD_OF_SLOT
-    return (seen + strength * rough) / (expected + strength)
+    return np.asarray((seen + strength * rough) / (expected + strength))
 
 
 def expected(normal: Normal, slots: NDArray[np.intp]) -> Array:

@@ -233,19 +233,19 @@ def _typical(bank: Bank, rolled: Array) -> Array:
 
 def _clipped(bank: Bank, negative: Array, mean: Array, spreads: float) -> Array:
     relative = (bank.known.dispersion[0, 0] + bank.known.normal.doubt)[:, None]
-    return np.minimum(negative, mean + spreads * np.sqrt(mean + relative * mean**2) + 2.0)
+    return np.asarray(np.minimum(negative, mean + spreads * np.sqrt(mean + relative * mean**2) + 2.0))
 
 
 def _quiet(quiet_s: Array, elevated: NDArray[np.bool_], bucket_s: float) -> Array:
     since_last = np.argmax(elevated[:, ::-1], axis=1) * bucket_s
-    return np.where(elevated.any(axis=1), since_last, quiet_s + elevated.shape[1] * bucket_s)
+    return np.asarray(np.where(elevated.any(axis=1), since_last, quiet_s + elevated.shape[1] * bucket_s))
 
 
 def _spread(bank: Bank, rolled: Array, learn: Array) -> Array:
     """Add a block to the sums from which the extra variance is estimated, each look weighted by what it can tell."""
     normal = bank.known.normal
     kept = (0.5 ** (bank.bucket_s * learn.sum(1) / base.LEVEL_HALF_LIFE_S))[None, None, None]
-    after = bank.spread * kept
+    after: Array = bank.spread * kept
     counts = (rolled[:, 0], rolled[:, 1], rolled[:, 1], _typical(bank, rolled))
     shares = (rolled[:, 2], rolled[:, 3], _binomial(rolled, normal), rolled[:, 3])
     for channel, (seen, mean, variance, typical) in enumerate((counts, shares)):

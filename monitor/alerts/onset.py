@@ -68,7 +68,7 @@ def best(trail: Onset, by_share: NDArray[np.bool_], ratio: Array) -> tuple[Array
 
     def pick(values: Array) -> Array:
         channel = np.where(by_share[None], values[1], values[0])
-        return np.take_along_axis(channel, fit[None], axis=0)[0]
+        return np.asarray(np.take_along_axis(channel, fit[None], axis=0)[0])
 
     return pick(trail.since), pick(trail.expected), pick(trail.seen)
 

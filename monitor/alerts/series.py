@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,18 @@ SMALLEST_S, LARGEST_S = 60, 86400
 LONGEST_GAP_BUCKETS = 4032
 """A longer hole in a file is stepped over at this length: nothing is learned from it anyway."""
 DEFAULT_BUDGET = 0.1
+
+
+class Row(NamedTuple):
+    moment: float
+    label: str
+    negative: float
+    total: float
+
+
+class BadRow(NamedTuple):
+    line: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +52,19 @@ class Series:
 
 
 def backtest_series(source: TextIO, out: TextIO, budget: float = DEFAULT_BUDGET) -> int:
-    """Write one JSON line per episode that a rule with `budget` false alarms a week would have had; their number."""
+    """Write one JSON line per episode that a rule with `budget` false alarms a week would have had.
+
+    A row that cannot be read yields `{"id": its line, "error": why}` first and counts as unknown. Returns the number
+    of such rows: the command exits 1 where there are any. Raises UsageError where the file as a whole makes no sense.
+    """
     if not (math.isfinite(budget) and budget > 0):
         raise UsageError(f"--budget {budget}: false alarms a week must be a number above 0, such as 0.1")
-    episodes = 0
-    for line in episodes_of(read_series(source), budget):
-        out.write(json.dumps(line) + "\n")
-        episodes += 1
-    return episodes
+    series, bad = read_series(source)
+    for row in bad:
+        out.write(json.dumps({"id": row.line, "error": row.error}, ensure_ascii=False) + "\n")
+    for line in episodes_of(series, budget):
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return len(bad)
 
 
 def backtest_file(path: Path, out: TextIO, budget: float = DEFAULT_BUDGET) -> int:
@@ -57,7 +74,7 @@ def backtest_file(path: Path, out: TextIO, budget: float = DEFAULT_BUDGET) -> in
             return backtest_series(source, out, budget)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path}: cannot be read as UTF-8 text ({error}): name a CSV with at,total,negative"
+            f"{path}: cannot be read as UTF-8 text ({error}); name a CSV with at,total,negative"
         ) from error
 
 
@@ -107,34 +124,27 @@ def _line(series: Series, opened: Transition, last: EpisodeState) -> dict[str, o
     }
 
 
-def read_series(source: TextIO) -> Series:
-    """Rows on their regular grid, whatever their order."""
-    rows = sorted(_rows(source), key=lambda row: row[0])
+def read_series(source: TextIO) -> tuple[Series, list[BadRow]]:
+    """Rows on their regular grid, whatever their order, and those that cannot be read."""
+    rows, bad = _rows(source)
     if len(rows) < 2:
-        return Series(300.0, np.empty(0), [], np.empty(0), np.empty(0))
-    moments = np.array([row[0] for row in rows])
+        return Series(300.0, np.empty(0), [], np.empty(0), np.empty(0)), bad
+    moments = np.array([row.moment for row in rows])
     bucket_s = _bucket(moments)
     steps = np.rint(np.diff(moments) / bucket_s).astype(np.int64)
-    if (steps < 1).any():
-        raise UsageError(f"at {rows[int(np.argmin(steps)) + 1][1]}: two rows for one bucket; keep one row per bucket")
     index = np.concatenate([[0], np.cumsum(np.minimum(steps, LONGEST_GAP_BUCKETS))])
     size = int(index[-1]) + 1
-    at, negative, total = np.empty(size), np.full(size, np.nan), np.full(size, np.nan)
-    at[:] = np.interp(np.arange(size), index, moments)
+    at = np.interp(np.arange(size), index, moments)
     at[index] = moments
-    negative[index], total[index] = [row[2] for row in rows], [row[3] for row in rows]
-    label = [""] * size
+    negative, total, label = np.full(size, np.nan), np.full(size, np.nan), [""] * size
     for place, row in zip(index.tolist(), rows, strict=True):
-        label[place] = row[1]
-    return Series(bucket_s, at, label, negative, total)
+        negative[place], total[place], label[place] = row.negative, row.total, row.label
+    return Series(bucket_s, at, label, negative, total), bad
 
 
 def _bucket(moments: NDArray[np.float64]) -> float:
     """The size of which every step is a multiple: the commonest step, else the greatest common divisor."""
     steps = np.rint(np.diff(moments)).astype(np.int64)
-    steps = steps[steps > 0]
-    if not len(steps):
-        raise UsageError("column at: every row has the same time; give each bucket's start")
     sizes, counts = np.unique(steps, return_counts=True)
     for size in (int(sizes[np.argmax(counts)]), int(np.gcd.reduce(steps))):
         off = np.abs(steps / size - np.rint(steps / size))
@@ -146,25 +156,40 @@ def _bucket(moments: NDArray[np.float64]) -> float:
     )
 
 
-def _rows(source: TextIO) -> Iterator[tuple[float, str, float, float]]:
+def _rows(source: TextIO) -> tuple[list[Row], list[BadRow]]:
+    """Rows in order of time, one per bucket's start, and those that cannot be used."""
     reader = csv.DictReader(source, skipinitialspace=True)
     missing = {"at", "total", "negative"} - set(reader.fieldnames or ())
     if missing:
         raise UsageError(f"column {', '.join(sorted(missing))} missing: the file needs the header at,total,negative")
-    for row in reader:
-        yield _row(row, reader.line_num)
+    rows: dict[float, Row] = {}
+    bad = []
+    for cells in reader:
+        try:
+            row = _row(cells)
+            if row.moment in rows:
+                raise ValueError(f"at {row.label}: there is a row for this bucket already")
+        except ValueError as error:
+            bad.append(BadRow(reader.line_num, f"{error}; a row is like 2026-01-31T09:05:00,12,3"))
+        else:
+            rows[row.moment] = row
+    return [rows[moment] for moment in sorted(rows)], bad
 
 
-def _row(row: dict[str, str], line: int) -> tuple[float, str, float, float]:
-    """(moment, at as written, negative, total); an empty count is unknown."""
-    at = row["at"] or ""
-    try:
-        moment = datetime.fromisoformat(at.strip())
-        counts = [float(row[name]) if (row[name] or "").strip() else math.nan for name in ("negative", "total")]
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"line {line}: {error}; a row is like 2026-01-31T09:05:00,12,3") from error
+def _row(cells: dict[str, str]) -> Row:
+    """A row as typed values; an empty count is unknown. Raises ValueError."""
+    label = (cells["at"] or "").strip()
+    moment = datetime.fromisoformat(label)
+    negative, total = _count(cells["negative"]), _count(cells["total"])
+    if negative > total:
+        raise ValueError(f"negative {negative:g} is more than total {total:g}")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    negative, total = counts
-    if negative < 0 or negative > total or math.isinf(total):
-        raise UsageError(f"line {line}: negative {row['negative']} must lie between 0 and total {row['total']}")
-    return moment.timestamp(), at, negative, total
+    return Row(moment.timestamp(), label, negative, total)
+
+
+def _count(cell: str | None) -> float:
+    text = (cell or "").strip()
+    number = float(text) if text else math.nan
+    if number < 0 or math.isinf(number):
+        raise ValueError(f"a count must be 0 or more, not {text}")
+    return number

@@ -20,11 +20,15 @@ GRID = np.concatenate([np.arange(0.5, 6.0, 0.5), 6.0 * 1.25 ** np.arange(20)])
 KEEP_S = 10 * WEEK_S
 """Counted stretches are half forgotten after so long: streams change their character."""
 PRIOR_WEEKS = 0.5
-PRIOR_LOG_RATE = np.log(60.0)
-PRIOR_SCALE = 1.0
-PRIOR_STRETCHES = 10.0
-BULK_PER_WEEK = 2.0
-BULK_STRETCHES = 6.0
+PRIOR_LOG_RATE = 3.74
+PRIOR_SCALE = 1.2
+PRIOR_STRETCHES = 30.0
+"""What well-behaved streams show: 42 * exp(-evidence / 1.2) stretches a week; weighs as much as so many weeks and
+stretches of the scope's own."""
+USUAL_PER_WEEK = 8.0
+BULK_SPAN = 1.5
+"""The tail is fitted from the level reached so often to the one reached a fifth as often: rarer stretches may be
+real events, which must not teach that events are normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +62,35 @@ def count(tail: Tail, evidence: Array, known: Array, bucket_s: float) -> Tail:
 
 
 def log_rates(tail: Tail) -> Array:
-    """(S, K) natural log of the stretches a week that reach each level."""
+    """(S, K) natural log of the stretches a week that reach each level: counted where usual, fitted where rare."""
     weeks = tail.watched_s / WEEK_S
-    counts = tail.stretches
-    last = _last_bulk_level(counts, weeks)
-    rows = np.arange(len(weeks))
-    scale = _scale(counts, last)
-    prior = np.exp(PRIOR_LOG_RATE - GRID / PRIOR_SCALE)
-    own = np.log((counts + PRIOR_WEEKS * prior) / (weeks + PRIOR_WEEKS)[:, None])
-    beyond = own[rows, last][:, None] - (GRID[None] - GRID[last][:, None]) / scale[:, None]
-    rates = np.where(np.arange(len(GRID))[None] <= last[:, None], own, beyond)
-    return np.minimum.accumulate(rates, axis=1)
+    prior = np.minimum(np.exp(PRIOR_LOG_RATE - GRID / PRIOR_SCALE), 2 * USUAL_PER_WEEK)
+    own = np.log((tail.stretches + PRIOR_WEEKS * prior) / (weeks + PRIOR_WEEKS)[:, None])
+    usual = _usual_level(tail.stretches, weeks)
+    scale = np.full(len(weeks), PRIOR_SCALE)
+    for _ in range(3):
+        scale = _scale(tail.stretches, GRID[usual], GRID[usual] + BULK_SPAN * scale)
+    at_usual = own[np.arange(len(weeks)), usual]
+    fitted = at_usual[:, None] - (GRID[None] - GRID[usual][:, None]) / scale[:, None]
+    rates = np.where(np.arange(len(GRID))[None] <= usual[:, None], own, fitted)
+    return np.asarray(np.minimum.accumulate(rates, axis=1))
 
 
-def _last_bulk_level(counts: Array, weeks: Array) -> NDArray[np.intp]:
-    """The rarest level that still came up often enough to be ordinary."""
-    enough = counts >= np.maximum(BULK_STRETCHES, BULK_PER_WEEK * weeks)[:, None]
-    ordinary = np.where(enough, np.arange(len(GRID))[None], -1)
-    return np.maximum(ordinary.max(axis=1), 0)
+def _usual_level(counts: Array, weeks: Array) -> NDArray[np.intp]:
+    """The lowest level that is reached no more often than USUAL_PER_WEEK, above where stretches run together."""
+    after_peak = np.arange(len(GRID))[None] >= counts.argmax(axis=1)[:, None]
+    rare_enough = counts <= (USUAL_PER_WEEK * np.maximum(weeks, PRIOR_WEEKS))[:, None]
+    return np.asarray((after_peak & rare_enough).argmax(axis=1))
 
 
-def _scale(counts: Array, last: NDArray[np.intp]) -> Array:
-    """Mean excess over the levels of the bulk: time spent under the survival curve over the stretches that ended."""
+def _scale(counts: Array, low: Array, high: Array) -> Array:
+    """Mean excess between two levels (censored at the upper): time under the survival curve over stretches that end."""
     steps = np.diff(GRID)
-    levels = np.arange(len(GRID) - 1)[None]
-    first = np.argmax(counts * (np.arange(len(GRID)) <= last[:, None]), axis=1)
-    inside = (levels >= first[:, None]) & (levels < last[:, None])
-    ended = np.where(inside, np.maximum(counts[:, :-1] - counts[:, 1:], 0.0), 0.0).sum(1)
-    middle = 0.5 * (counts[:, :-1] + counts[:, 1:])
-    spent = np.where(inside, middle * steps[None], 0.0).sum(1)
-    return (spent + PRIOR_SCALE * PRIOR_STRETCHES) / (ended + PRIOR_STRETCHES)
+    part = np.clip((high[:, None] - GRID[:-1]) / steps, 0.0, 1.0) * (GRID[:-1] >= low[:, None])
+    drop = counts[:, :-1] - counts[:, 1:]
+    spent = ((counts[:, :-1] - 0.5 * drop * part) * steps * part).sum(1)
+    ended = np.maximum((drop * part).sum(1), 0.0)
+    return np.asarray((spent + PRIOR_SCALE * PRIOR_STRETCHES) / (ended + PRIOR_STRETCHES))
 
 
 def severity(log_rate: Array, evidence: Array) -> Array:
@@ -96,4 +99,4 @@ def severity(log_rate: Array, evidence: Array) -> Array:
     low = np.take_along_axis(log_rate, k, axis=1)
     high = np.take_along_axis(log_rate, k + 1, axis=1)
     part = (evidence - GRID[k]) / (GRID[k + 1] - GRID[k])
-    return -(low + part * (high - low)) / np.log(10.0)
+    return np.asarray(-(low + part * (high - low)) / np.log(10.0))
