@@ -22,7 +22,7 @@ from ingest.entries import Entry, raw_article
 from ingest.feeds import Source
 from ingest.fetch import Fetcher, SourceUnavailable
 from ingest.log import Publish
-from ingest.schedule import after_failure, after_success, is_catch_up
+from ingest.schedule import LONGEST_WISH, after_failure, after_success, is_catch_up
 from ingest.states import FeedStates
 from monitor.errors import Unavailable, UsageError
 from monitor.logs import mask_credentials
@@ -75,6 +75,9 @@ class Poller:
     rng: random.Random = field(default_factory=random.Random)
     seen: dict[str, Seen] = field(default_factory=lambda: defaultdict(Seen))
     appending: threading.Lock = field(default_factory=threading.Lock)
+    host_spacing: timedelta = timedelta(seconds=1)
+    """Between two questions to one host."""
+    host_free_at: dict[str, datetime] = field(default_factory=dict)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises what a visit couldn't deal with: the log's or our own fault, never a source's."""
@@ -127,6 +130,8 @@ class Poller:
     def _failed(self, source: Source, state: FeedState, error: Exception, now: datetime) -> None:
         FETCHES.labels(source.feed.name, "failed").inc()
         wish = error.retry_after if isinstance(error, SourceUnavailable) else None
+        if wish:  # a host that asks for quiet means all of its feeds
+            self._leave_alone(host_of(source), now + min(wish, LONGEST_WISH))
         next_state = after_failure(state, now, source.feed.cadence, str(error), wish, self.rng)
         if state.error != next_state.error:
             log.warning("source failed", source=source.feed.name, reason=str(error), next_at=str(next_state.next_at))
@@ -141,10 +146,19 @@ class Poller:
 
     def _next(self, visits: Sequence[Visit]) -> tuple[Source, FeedState] | None:
         """The longest overdue source at a host that isn't busy with us already; it is ours then."""
-        busy = Counter(visit.host for visit in visits)
-        known = {source.feed.name: source for source in self.sources if busy[host_of(source)] < PER_HOST}
-        taken = self.states.take(known, 1, self.worker, self.clock(), LEASE)
-        return (known[taken[0].name], taken[0]) if taken else None
+        now, busy = self.clock(), Counter(visit.host for visit in visits)
+        blocked = {host for host, free_at in self.host_free_at.items() if free_at > now}
+        blocked |= {host for host, count in busy.items() if count >= PER_HOST}
+        known = {source.feed.name: source for source in self.sources if host_of(source) not in blocked}
+        taken = self.states.take(known, 1, self.worker, now, LEASE)
+        if not taken:
+            return None
+        source = known[taken[0].name]
+        self._leave_alone(host_of(source), now + self.host_spacing)
+        return source, taken[0]
+
+    def _leave_alone(self, host: str, until: datetime) -> None:
+        self.host_free_at[host] = max(until, self.host_free_at.get(host, until))
 
 
 class Visit(threading.Thread):

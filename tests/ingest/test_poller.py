@@ -62,7 +62,9 @@ class Bench:
     def poller(self, *sources: Source, worker: str = "w1") -> Poller:
         fetcher = Fetcher(allow_private=True, limits=Limits(read_s=0.6, total_s=1.5))
         self.states.register([one.feed for one in sources])
-        return Poller(sources, self.log.publish, self.states, fetcher, worker, lambda: self.at)
+        return Poller(
+            sources, self.log.publish, self.states, fetcher, worker, lambda: self.at, host_spacing=timedelta(0)
+        )
 
     def round(self, poller: Poller) -> None:
         """Visit once what is due now, one after the other."""
@@ -214,6 +216,28 @@ def test_a_hanging_host_with_many_feeds_leaves_room_for_others(server: Any, benc
     hanging.set()
     thread.join(10)
     assert max(at_once) <= 2
+
+
+def test_a_host_is_asked_one_thing_at_a_time_and_left_alone_when_it_asks_for_that(server: Any, bench: Bench) -> None:
+    polite = source("polite", server.serve("/polite", rss("one")))
+    busy = source("busy", server.serve("/busy", "", 429, Retry_After="3600"))
+    elsewhere = source("elsewhere", server.url("/elsewhere", host="127.0.0.2"))
+    poller = bench.poller(busy, polite, elsewhere)
+    poller.host_spacing = timedelta(seconds=1)
+
+    def asked() -> list[str]:
+        found = []
+        while next_one := poller._next([]):
+            found.append(next_one[0].feed.name)
+            poller.visit(*next_one)
+        return sorted(found)
+
+    server.serve("/elsewhere", rss("two"))
+    assert asked() == ["busy", "elsewhere"]
+    bench.later(30)
+    assert asked() == ["elsewhere"], "the other feed of the host that asked for an hour has to wait as well"
+    bench.later(31)
+    assert asked() == ["elsewhere", "polite"]
 
 
 def test_two_pollers_share_the_sources_and_a_dead_ones_come_back(server: Any, bench: Bench) -> None:
