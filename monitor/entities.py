@@ -25,9 +25,9 @@ RULES = Path(__file__).with_name("names.toml")
 """Other names people use, and the words that make a company's name an ordinary word. Written by hand."""
 
 _LEGAL = re.compile(
-    r"(?:,? (?:incorporated|inc|corporation|corp|company|co|companies|limited|ltd|plc|llc|lp|sa|se|ag|nv|n\.v|spa|s\.p\.a"
-    r"|ab|asa|oyj|kgaa|holdings?|group|groep|the|class [a-c]|& co|s\.a|s\.a\.b|sab|aktiengesellschaft|bancorp"
-    r"|international|technologies|platforms)\.?)+$",
+    r"(?:,? (?:incorporated|inc|corporation|corp|company|co|companies|limited|ltd|plc|llc|lp|sa|se|ag|nv|n\.v|spa"
+    r"|s\.p\.a|ab|asa|oyj|kgaa|holdings?|group|groep|the|class [a-c]|& co|s\.a|s\.a\.b|sab|aktiengesellschaft"
+    r"|bancorp|international|technologies|platforms)\.?)+$",
     re.I,
 )
 _TICKER = re.compile(

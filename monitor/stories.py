@@ -72,14 +72,14 @@ def telling(title: str, body: str = "") -> Telling:
     is_sentence_case = capitals <= max(2, 0.6 * len(found))
     marks = {
         low
-        for position, (word, low) in enumerate(zip(found, lowered, strict=True))
+        for word, low in zip(found, lowered, strict=True)
         if any(char.isdigit() for char in word)
         or word[0] == "$"
-        or (is_sentence_case and position > 0 and word[0].isupper())
+        or (is_sentence_case and word[0].isupper())
         or (len(word) > 1 and word.isupper() and not stripped.isupper())
     }
     lead = frozenset(_plain(word) for word in _WORD.findall(body[: LEAD_WORDS * 12])[:LEAD_WORDS]) - _STOP
-    return Telling(frozenset(lowered) - _STOP, frozenset(marks), lead, " ".join(lowered))
+    return Telling(frozenset(lowered) - _STOP, frozenset(marks) - _STOP, lead, " ".join(lowered))
 
 
 def strip_desk(title: str) -> str:

@@ -20,6 +20,8 @@ _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _MARKUP = re.compile(r"<[a-zA-Z!/?]")
 # Nothing to normalise: lower-case host, no query, no fragment, no escapes.
 _PLAIN_URL = re.compile(r"https?://[a-z0-9.-]+\.[a-z]{2,}(?:/[\w./~+,;=@!$&'()*-]*)?")
+_TAG = re.compile(r"<(/?)([a-zA-Z!?][^\s/>]*)[^>]*>")
+MAX_PARSED_TAGS = 5_000
 _INVISIBLE = "script, style, noscript, template, iframe, svg, head"
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
@@ -85,11 +87,29 @@ def identity(url: str | None, source: str, source_id: str | None) -> str:
 
 
 def _without_markup(text: str) -> str:
+    if text.count("<") > MAX_PARSED_TAGS:
+        return _without_tags(text)
     tree = LexborHTMLParser(text)
     for node in tree.css(_INVISIBLE):
         node.decompose()
     root = tree.body or tree.root
     return root.text(separator=" ") if root else ""
+
+
+def _without_tags(text: str) -> str:
+    """In one pass, whatever the nesting: a parser takes minutes over fifty thousand open elements."""
+    parts: list[str] = []
+    position, hidden = 0, ""
+    for tag in _TAG.finditer(text):
+        if not hidden:
+            parts.append(text[position : tag.start()])
+        name = tag[2].lower()
+        if hidden:
+            hidden = "" if tag[1] and name == hidden else hidden
+        elif not tag[1] and name in ("script", "style"):
+            hidden = name
+        position = tag.end()
+    return " ".join(parts if hidden else [*parts, text[position:]])
 
 
 def _line(text: str) -> str:

@@ -1,0 +1,134 @@
+"""The filters' common ground: JSON lines in, one JSON line out for each, in order. Owns files and progress, no answer.
+
+A bad line is answered in its place by `{"id": ..., "error": ...}`, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from monitor.errors import UsageError
+
+PROGRESS_EVERY_S = 0.5
+
+Fields = Mapping[str, Any]
+
+
+class BadLine(ValueError):
+    """This line cannot be answered; its text says why."""
+
+
+def answer_lines(
+    lines: Iterable[str],
+    out: TextIO,
+    check: Callable[[Fields], None],
+    answer: Callable[[Sequence[Fields]], Sequence[Fields]],
+    *,
+    batch: int,
+) -> int:
+    """Answer every line, `batch` at a time, so that memory is bounded; returns how many were bad.
+
+    `check` raises BadLine; `answer` gets the good lines' objects and gives one answer for each.
+    """
+    bad = 0
+    progress = _Progress()
+    source = iter(lines)
+    while taken := list(islice(source, batch)):
+        parsed = [_parse(line, check) for line in taken]
+        answers = iter(answer([fields for fields, error in parsed if error is None]))
+        for fields, error in parsed:
+            said = next(answers) if error is None else {"id": fields.get("id"), "error": error}
+            out.write(json.dumps(said, ensure_ascii=False) + "\n")
+            bad += error is not None
+        out.flush()
+        progress.show(len(taken), bad)
+    progress.end()
+    return bad
+
+
+def _parse(line: str, check: Callable[[Fields], None]) -> tuple[Fields, str | None]:
+    try:
+        fields = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        return {}, f"not JSON: {error}"
+    if not isinstance(fields, dict):
+        return {}, f"not a JSON object but {type(fields).__name__}"
+    if "id" not in fields:
+        return {}, "no id"
+    try:
+        check(fields)
+    except BadLine as error:
+        return fields, str(error)
+    return fields, None
+
+
+def text_of(fields: Fields, name: str, *, required: bool = False) -> str:
+    """A field that holds text, storable as UTF-8; '' where absent. BadLine if it is no text, or required and empty."""
+    value = fields.get(name)
+    if value is None:
+        value = ""
+    if not isinstance(value, str):
+        raise BadLine(f"{name} must be text, not {type(value).__name__}")
+    value = value.encode("utf-8", "replace").decode("utf-8")
+    if required and not value.strip():
+        raise BadLine(f"{name} is missing or empty")
+    return value
+
+
+@contextlib.contextmanager
+def open_lines(path: Path | None) -> Iterator[Iterable[str]]:
+    """The lines of a UTF-8 file, or of stdin where no file is named. UsageError if it cannot be read."""
+    if path is None or str(path) == "-":
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        yield sys.stdin
+        return
+    try:
+        file = path.open(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; name a file of JSON lines") from error
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def open_output(path: Path | None) -> Iterator[TextIO]:
+    """A UTF-8 file, or stdout where none is named. UsageError if it cannot be written."""
+    if path is None or str(path) == "-":
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        yield sys.stdout
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from error
+    with file:
+        yield file
+
+
+class _Progress:
+    """A running count on stderr, for people at a terminal; one closing line otherwise."""
+
+    def __init__(self) -> None:
+        self._started = self._shown = time.monotonic()
+        self._lines = self._bad = 0
+
+    def show(self, lines: int, bad: int) -> None:
+        self._lines, self._bad = self._lines + lines, bad
+        if sys.stderr.isatty() and time.monotonic() - self._shown >= PROGRESS_EVERY_S:
+            self._shown = time.monotonic()
+            print(f"\r{self._line()}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        print(f"{chr(13) if sys.stderr.isatty() else ''}{self._line()}", file=sys.stderr, flush=True)
+
+    def _line(self) -> str:
+        rate = self._lines / max(1e-9, time.monotonic() - self._started)
+        bad = f", {self._bad:,} bad" if self._bad else ""
+        return f"{self._lines:,} lines, {rate:,.0f} a second{bad}"

@@ -1,0 +1,78 @@
+"""Companies are named by name and ticker; ordinary words stay words."""
+
+from pathlib import Path
+
+import pytest
+
+from monitor.entities import Companies, load_companies, read_watchlist
+from monitor.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def companies() -> Companies:
+    return load_companies()
+
+
+NAMED = [
+    ("Apple shares fall 3%", ["AAPL"]),
+    ("$AAPL and (NASDAQ: GOOG) up after the close", ["AAPL", "GOOGL"]),
+    ("Goldman's profit jumps", ["GS"]),
+    ("J.P. Morgan cuts its view of Tesla", ["JPM", "TSLA"]),
+    ("Target shares slump after earnings", ["TGT"]),
+    ("General Motors recalls 40,000 cars", ["GM"]),
+    ("JPMORGAN CHASE PROFIT UP", ["JPM"]),
+    ("Wells Fargo, Bank of America beat forecasts", ["WFC", "BAC"]),
+    ("Nestle and L'Oreal slide, AT&T steady", ["NESN.SW", "OR.PA", "T"]),
+    ("Ford's recall widens", ["F"]),
+]
+ORDINARY = [
+    "Gold rises as the dollar slips",
+    "My apple pie recipe",
+    "Apple pie sales rise",
+    "Target Price Raised to $50 by Analyst",
+    "Visa application backlog grows",
+    "US visa rules tightened",
+    "They had to ford a river",
+    "Meta analysis of 40 trials",
+    "A best buy rating on the stock",
+    "Delta variant spreads",
+    "Amazon rainforest fires worsen",
+    "Shell company used in fraud",
+    "Orange juice futures up",
+    "Gap between rich and poor widens",
+    "Key takeaways from the Fed",
+    "Global stocks rise",
+    "Generally, intelligence matters",
+]
+
+
+@pytest.mark.parametrize(("text", "keys"), NAMED, ids=[text for text, _ in NAMED])
+def test_a_company_is_found(companies: Companies, text: str, keys: list[str]) -> None:
+    assert [mention.company for mention in companies.find(text)] == keys
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_an_ordinary_word_is_no_company(companies: Companies, text: str) -> None:
+    assert companies.find(text) == ()
+
+
+def test_the_surface_is_what_the_text_says(companies: Companies) -> None:
+    (mention,) = companies.find("Shares of Wal-Mart fell")
+    assert (mention.company, mention.surface) == ("WMT", "Wal-Mart")
+
+
+def test_a_watch_list_stands_above_the_listed(tmp_path: Path) -> None:
+    path = tmp_path / "watch.toml"
+    path.write_text('[[company]]\nname = "Valdoria Motors"\nticker = "VLDQ"\naliases = ["Valdoria"]\n')
+    found = load_companies(path).find("Valdoria recalls cars; $VLDQ falls")
+    assert [(one.company, one.name) for one in found] == [("VLDQ", "Valdoria Motors")]
+
+
+@pytest.mark.parametrize(
+    "text", ["[[company]]\nticker = 'X'\n", "[[company\n", "[[company]]\nname = 'A'\naliases = 'B'\n"]
+)
+def test_a_bad_watch_list_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "watch.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"watch\.toml"):
+        read_watchlist(path)
