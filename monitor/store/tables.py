@@ -95,10 +95,9 @@ story_bands = Table(
     "story_bands",
     metadata,
     Column("band", BigInteger, nullable=False),
-    Column("article", Text, nullable=False),
     _time("counted_at"),
-    PrimaryKeyConstraint("band", "article"),
-    Index("ix_story_bands_counted_at", "counted_at"),
+    Column("article", Text, nullable=False),
+    PrimaryKeyConstraint("band", "counted_at", "article"),
 )
 
 story_publishers = Table(

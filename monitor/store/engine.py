@@ -1,0 +1,64 @@
+"""How the database is opened, and what its errors become. Owns no query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+
+from monitor.errors import TocsinError, Unavailable
+
+Database = Engine
+"""What the rooms outside hold; SQLAlchemy stays in monitor/store."""
+
+PATIENCE_S = 300.0  # a database restart with a recovery fits well inside
+RETRY_S = 0.5
+UNDEFINED_TABLE = "42P01"
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+def open_database(url: str) -> Database:
+    """Connects on first use; good for several threads."""
+    return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+
+
+@contextmanager
+def transaction(database: Database) -> Iterator[Connection]:
+    """Commits at the end of the block. Unavailable where the database is away, TocsinError where it has no schema."""
+    try:
+        with database.begin() as connection:
+            yield connection
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"the database doesn't answer ({_cause(error)}); start it, or wait for it") from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
+            raise TocsinError("the database has no tables of this version; run `tocsin migrate`") from error
+        raise
+
+
+def patiently(what: str, act: Callable[[], T]) -> T:
+    """Repeat while the database is away, and say so once; after PATIENCE_S its Unavailable goes on to the caller."""
+    deadline = time.monotonic() + PATIENCE_S
+    told = False
+    while True:
+        try:
+            return act()
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                log.warning(f"the database is away; waiting to {what}", error=str(error))
+                told = True
+        time.sleep(RETRY_S)
+
+
+def _cause(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines()
+    return lines[0] if lines else type(error.orig).__name__

@@ -1,0 +1,297 @@
+"""The worker's one transaction: articles, stories, scores, counts, watermarks, dead letters. Reads nothing for others.
+
+Idempotent: an article whose id is stored already changes nothing, so a batch may be saved any number of times.
+One advisory lock is held for the transaction, so that two workers can neither split a story nor deadlock on counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tallied
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+from sqlalchemy import Connection
+
+from monitor.broker.protocol import Message
+from monitor.errors import ModelUnavailable
+from monitor.store.counting import UNLABELLED, Labelled, Tally, is_late, tallies
+from monitor.store.engine import Database, transaction
+from monitor.store.placing import Placed, place, sign_articles
+from monitor.types import Classified, Rejected, Scope
+
+SAVE_LOCK = 7_061_002
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""The watermark of a partition in which no article was seen yet."""
+
+
+class Progress(NamedTuple):
+    """How far a batch reaches in one partition. `seen` is the newest article's; None if none could be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    seen: datetime | None
+
+
+class DeadMessage(NamedTuple):
+    """A message that can never become an article, and why."""
+
+    message: Message
+    why: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a save changed."""
+
+    articles: int
+    stories: int
+
+
+def save(
+    database: Database,
+    classified: Sequence[Classified],
+    dead: Sequence[DeadMessage],
+    progress: Sequence[Progress],
+    now: datetime,
+) -> Saved:
+    """Store a batch whole or not at all. Unavailable where the database is away; then it may be called again.
+
+    All of a batch is judged by one model version, which is registered. Of articles with one id the first is stored.
+    """
+    distinct = list({one.tagged.article.id: one for one in reversed(classified)}.values())[::-1]
+    signed = {one.article.id: one for one in sign_articles([one.tagged.article for one in distinct])}
+    with transaction(database) as connection:
+        cursor = lock(connection)
+        known = _known(cursor, list(signed))
+        fresh = [one for one in distinct if one.tagged.article.id not in known]
+        placed = place(cursor, [signed[one.tagged.article.id] for one in fresh])
+        if fresh:
+            _write_articles(cursor, fresh, placed, now)
+            _write_stories(cursor, placed)
+            model = model_id(cursor, fresh[0].model)
+            write_scores(cursor, fresh, model, now)
+            count(cursor, _counted(fresh, placed, now), model)
+        _write_dead(cursor, dead, now)
+        _write_progress(cursor, progress, now)
+    return Saved(len(fresh), sum(one.is_first for one in placed))
+
+
+def lock(connection: Connection) -> Cursor[tuple[object, ...]]:
+    """A psycopg cursor in this transaction, which now is the only one that writes articles and counts."""
+    cursor: Cursor[tuple[object, ...]] = connection.connection.cursor()  # type: ignore[assignment]
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+    return cursor
+
+
+def model_id(cursor: Cursor[tuple[object, ...]], version: str) -> int:
+    row = cursor.execute("SELECT id FROM models WHERE version = %s", [version]).fetchone()
+    if row is None:
+        raise ModelUnavailable(f"model version {version!r} is not registered in this database; see `tocsin models`")
+    return int(str(row[0]))
+
+
+def write_scores(
+    cursor: Cursor[tuple[object, ...]], classified: Sequence[Classified], model: int, now: datetime
+) -> None:
+    """One model version's judgements of articles that it has not judged before."""
+    copy_rows(
+        cursor,
+        "scores (article, model, topic, topic_probability, negative, neutral, positive, scored_at)",
+        (
+            (one.tagged.article.id, model, judged.topic, judged.topic_probability, *judged.probabilities, now)
+            for one in classified
+            for judged in [one.judgement]
+        ),
+    )
+    copy_rows(
+        cursor,
+        "company_scores (article, company, model, negative, neutral, positive)",
+        (
+            (one.tagged.article.id, mention.company, model, *toward)
+            for one in classified
+            for mention, toward in zip(one.tagged.mentions, one.judgement.entities, strict=True)
+        ),
+    )
+
+
+class Part(NamedTuple):
+    """A tally with the story and the article that it would count."""
+
+    story: str
+    article: str
+    is_backfill: bool
+    tally: Tally
+
+
+def parts_of(
+    classified: Classified, story: str, *, is_backfill: bool, labelled: Labelled = UNLABELLED
+) -> Iterator[Part]:
+    for tally in tallies(classified, labelled):
+        yield Part(story, classified.tagged.article.id, is_backfill, tally)
+
+
+_INCOMING = """
+CREATE TEMP TABLE IF NOT EXISTS incoming (
+    n int, story text, scope int, kind text, at timestamptz, article text,
+    negative bool, positive bool, score float8, is_backfill bool
+) ON COMMIT DELETE ROWS
+"""
+# Only rows that were new raise a count: RETURNING leaves out the conflicts.
+_COUNT = """
+WITH counted AS (
+    INSERT INTO story_counts (story, scope, kind, model, at, article, negative, positive, score, is_backfill)
+    SELECT story, scope, kind, %(model)s, at, article, negative, positive, score, is_backfill
+    FROM incoming ORDER BY n
+    ON CONFLICT (story, scope, kind, model) DO NOTHING
+    RETURNING scope, kind, at, negative, positive, score, is_backfill
+), sums AS (
+    SELECT scope, kind, minutes, date_bin(minutes * interval '1 minute', at, 'epoch') AS start, count(*) AS total,
+           count(*) FILTER (WHERE negative) AS negative, count(*) FILTER (WHERE positive) AS positive,
+           sum(score) AS score_sum, count(*) FILTER (WHERE is_backfill) AS backfilled,
+           count(*) FILTER (WHERE is_backfill AND negative) AS backfilled_negative
+    FROM counted CROSS JOIN (VALUES (5), (60), (1440)) AS size(minutes)
+    GROUP BY scope, kind, minutes, start
+)
+INSERT INTO counts AS c (model, scope, kind, minutes, at, total, negative, positive, score_sum,
+                         backfilled, backfilled_negative)
+SELECT %(model)s, scope, kind, minutes, start, total, negative, positive, score_sum, backfilled, backfilled_negative
+FROM sums
+ON CONFLICT (model, minutes, scope, kind, at) DO UPDATE SET
+    total = c.total + EXCLUDED.total, negative = c.negative + EXCLUDED.negative,
+    positive = c.positive + EXCLUDED.positive, score_sum = c.score_sum + EXCLUDED.score_sum,
+    backfilled = c.backfilled + EXCLUDED.backfilled,
+    backfilled_negative = c.backfilled_negative + EXCLUDED.backfilled_negative
+"""
+
+
+def count(cursor: Cursor[tuple[object, ...]], parts: Sequence[Part], model: int) -> None:
+    """Count each story once per (scope, kind, model): the first part that names it there counts, later ones don't."""
+    scopes = scope_ids(cursor, {part.tally.scope for part in parts})
+    first: dict[tuple[str, int, str], Part] = {}
+    for part in parts:
+        first.setdefault((part.story, scopes[part.tally.scope], part.tally.kind), part)
+    cursor.execute(_INCOMING)
+    copy_rows(
+        cursor,
+        "incoming",
+        (
+            (n, story, scope, kind, part.tally.at, part.article, *part.tally[3:], part.is_backfill)
+            for n, ((story, scope, kind), part) in enumerate(first.items())
+        ),
+    )
+    cursor.execute(_COUNT, {"model": model})
+
+
+def scope_ids(cursor: Cursor[tuple[object, ...]], scopes: set[Scope]) -> dict[Scope, int]:
+    """Their numbers; new scopes get one."""
+    by_key = {scope.key: scope for scope in scopes}
+    rows = cursor.execute("SELECT key, id FROM scopes WHERE key = ANY(%s)", [list(by_key)]).fetchall()
+    found = {str(key): int(str(number)) for key, number in rows}
+    for key in sorted(set(by_key) - set(found)):
+        row = cursor.execute(
+            "INSERT INTO scopes (key, company, topic) VALUES (%s, %s, %s) RETURNING key, id",
+            [key, by_key[key].company, by_key[key].topic],
+        ).fetchone()
+        assert row is not None
+        found[str(row[0])] = int(str(row[1]))
+    return {by_key[key]: number for key, number in found.items()}
+
+
+def copy_rows(cursor: Cursor[tuple[object, ...]], table: str, rows: Iterable[Sequence[Any]]) -> None:
+    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _known(cursor: Cursor[tuple[object, ...]], ids: list[str]) -> set[str]:
+    return {str(row[0]) for row in cursor.execute("SELECT id FROM articles WHERE id = ANY(%s)", [ids])}
+
+
+def _counted(fresh: Sequence[Classified], placed: Sequence[Placed], now: datetime) -> list[Part]:
+    return [
+        part
+        for one, where in zip(fresh, placed, strict=True)
+        for part in parts_of(one, where.story, is_backfill=is_late(one.tagged.article, now))
+    ]
+
+
+def _write_articles(
+    cursor: Cursor[tuple[object, ...]], fresh: Sequence[Classified], placed: Sequence[Placed], now: datetime
+) -> None:
+    copy_rows(
+        cursor,
+        "articles (id, source, kind, publisher, family, author, url, title, body, published, seen, counted_at,"
+        " is_backfill, story, novelty, stored_at)",
+        (
+            (
+                *(a.id, a.source, a.kind, a.publisher, a.family, a.author, a.url, a.title, a.body),
+                *(a.published, a.seen, a.counted_at, is_late(a, now), one.story, one.novelty, now),
+            )
+            for one in placed
+            for a in [one.signed.article]
+        ),
+    )
+    copy_rows(
+        cursor,
+        "mentions (article, company, surface, counted_at)",
+        (
+            (one.tagged.article.id, mention.company, mention.surface, one.tagged.article.counted_at)
+            for one in fresh
+            for mention in one.tagged.mentions
+        ),
+    )
+    companies = {mention.company: mention for one in fresh for mention in one.tagged.mentions}
+    cursor.executemany(
+        "INSERT INTO companies (company, name, ticker) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        [(mention.company, mention.name, mention.ticker) for mention in companies.values()],
+    )
+
+
+def _write_stories(cursor: Cursor[tuple[object, ...]], placed: Sequence[Placed]) -> None:
+    copy_rows(
+        cursor,
+        "story_bands (band, counted_at, article)",
+        ((band, one.signed.article.counted_at, one.signed.article.id) for one in placed for band in one.signed.bands),
+    )
+    sizes = Tallied(one.story for one in placed)
+    times: dict[str, list[datetime]] = {}
+    for one in placed:
+        times.setdefault(one.story, []).append(one.signed.article.counted_at)
+    cursor.executemany(
+        "INSERT INTO stories AS s (story, articles, first_at, last_at) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (story) DO UPDATE SET articles = s.articles + EXCLUDED.articles,"
+        " first_at = least(s.first_at, EXCLUDED.first_at), last_at = greatest(s.last_at, EXCLUDED.last_at)",
+        [(story, size, min(times[story]), max(times[story])) for story, size in sizes.items()],
+    )
+    cursor.executemany(
+        "INSERT INTO story_publishers (story, family) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        sorted({(one.story, one.signed.article.witness) for one in placed}),
+    )
+
+
+def _write_dead(cursor: Cursor[tuple[object, ...]], dead: Sequence[DeadMessage], now: datetime) -> None:
+    cursor.executemany(
+        'INSERT INTO dead_letters (topic, partition, "offset", payload, reason, at) VALUES (%s, %s, %s, %s, %s, %s)'
+        " ON CONFLICT DO NOTHING",
+        [
+            (message.topic, message.partition, message.offset, message.value, _storable(why.reason), now)
+            for message, why in dead
+        ],
+    )
+
+
+def _write_progress(cursor: Cursor[tuple[object, ...]], progress: Sequence[Progress], now: datetime) -> None:
+    cursor.executemany(
+        'INSERT INTO watermarks AS w (topic, partition, "offset", counted_at, saved_at) VALUES (%s, %s, %s, %s, %s)'
+        ' ON CONFLICT (topic, partition) DO UPDATE SET "offset" = greatest(w."offset", EXCLUDED."offset"),'
+        " counted_at = greatest(w.counted_at, EXCLUDED.counted_at), saved_at = EXCLUDED.saved_at",
+        [(one.topic, one.partition, one.offset, one.seen or NEVER, now) for one in progress],
+    )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
