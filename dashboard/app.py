@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import parts, theme
-from dashboard.views import feeds, overview, scope
+from dashboard.views import alerts, feeds, overview, scope
 from monitor.errors import TocsinError
 
 
@@ -17,6 +17,7 @@ def main() -> None:
         st.Page(overview.page, title="Overview", url_path="overview", default=True),
         st.Page(scope.topic, title="Topics", url_path="topic"),
         st.Page(scope.company, title="Companies", url_path="company"),
+        st.Page(alerts.page, title="Alerts", url_path="alerts"),
         st.Page(feeds.page, title="Feeds and health", url_path="feeds"),
     ]
     page = st.navigation(pages, position="top")

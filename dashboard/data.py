@@ -8,11 +8,12 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard.filters import View, weeks_before
+from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window, weeks_before
 from dashboard.usual import WEEKS
 from monitor import embedded
 from monitor.settings import Settings, read_settings
-from monitor.store import read_stories, reads
+from monitor.store import read_alerts, read_stories, reads
+from monitor.store.read_alerts import SeenEpisode, Silence, Told, Verdict
 from monitor.store.read_stories import Headline
 from monitor.store.reads import (
     Cell,
@@ -23,12 +24,12 @@ from monitor.store.reads import (
     Point,
     Service,
     Span,
-    StoredMinutes,
     TableSize,
 )
 from monitor.types import Kind, Sentiment
 
 CHART_TTL_S = 10
+LIVE_TTL_S = 2
 SLOW_TTL_S = 60
 """For what changes rarely: names, the model in service, sizes."""
 
@@ -87,21 +88,19 @@ def newest(model: int) -> datetime | None:
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=200, show_spinner=False)
-def points(model: int, scope: str, view: View) -> list[Point]:
+def points(model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None) -> list[Point]:
     """The window's points."""
-    grain = view.grain
-    return reads.series(
-        database(), model, scope, view.kinds, view.since, view.until, grain.stored, grain.step, view.origin
-    )
+    grain, asked = view.grain, kinds or view.kinds
+    return reads.series(database(), model, scope, asked, view.since, view.until, grain.stored, grain.step, view.origin)
 
 
 @st.cache_data(ttl=20 * SLOW_TTL_S, max_entries=200, show_spinner=False)
-def history(model: int, scope: str, view: View) -> list[Point]:
+def history(model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None) -> list[Point]:
     """The weeks before the window, in the same steps, for what is usual. Cached longer: the past stands."""
-    grain = view.grain
+    grain, asked = view.grain, kinds or view.kinds
     since = view.since - WEEKS[-1] * reads.WEEK - grain.step
     until = view.until - reads.WEEK + grain.step
-    return reads.series(database(), model, scope, view.kinds, since, until, grain.stored, grain.step, view.origin)
+    return reads.series(database(), model, scope, asked, since, until, grain.stored, grain.step, view.origin)
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=50, show_spinner=False)
@@ -114,23 +113,29 @@ def topic_cells(model: int, view: View) -> list[Cell]:
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=200, show_spinner=False)
-def spans(
-    model: int,
-    family: Family,
-    kinds: tuple[Kind, ...],
-    since: datetime,
-    until: datetime,
-    stored: StoredMinutes,
-    weeks: tuple[int, ...],
-    of: str | None = None,
-) -> list[Span]:
-    return reads.spans(database(), model, family, kinds, since, until, stored, weeks, of)
+def spans(model: int, family: Family, view: View, of: str | None = None) -> list[Span]:
+    """The window's sums of every scope of a family."""
+    window = sums_window(view)
+    return reads.spans(database(), model, family, view.kinds, window.since, window.until, window.stored, of=of)
 
 
+@st.cache_data(ttl=CHART_TTL_S, max_entries=50, show_spinner=False)
+def moving(model: int, view: View, weeks: tuple[int, ...]) -> list[Span]:
+    """Topics and companies in the movers' window, and the most negative of them in the weeks before."""
+    window = movers_window(view)
+    among = (view.kinds, window.since, window.until, window.stored)
+    now = [*reads.spans(database(), model, "topics", *among), *reads.spans(database(), model, "companies", *among)]
+    busiest = sorted(now, key=lambda span: -span.negative)[:MOVERS_COMPARED]
+    these = [span.scope for span in busiest]
+    return [*busiest, *reads.spans(database(), model, "these", *among, weeks, these=these)]
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=200, show_spinner=False)
 def before(model: int, scope: str, view: View) -> list[Span]:
     """The same window, up to four times before; what is older than the history is absent."""
     weeks = weeks_before(view, begins(model))
-    return spans(model, "one", view.kinds, view.since, view.until, view.grain.stored, weeks, scope)
+    stored = view.grain.stored
+    return reads.spans(database(), model, "these", view.kinds, view.since, view.until, stored, weeks, these=[scope])
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
@@ -170,7 +175,7 @@ def stories(
     )
 
 
-@st.cache_data(ttl=2, max_entries=20, show_spinner=False)
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=20, show_spinner=False)
 def latest(model: int, kinds: tuple[Kind, ...], limit: int) -> list[Headline]:
     return read_stories.latest(database(), model, kinds, limit)
 
@@ -183,3 +188,49 @@ def articles_of_story(model: int, story: str) -> list[Headline]:
 @st.cache_data(ttl=CHART_TTL_S, max_entries=100, show_spinner=False)
 def named_articles(model: int, articles: tuple[str, ...]) -> list[Headline]:
     return read_stories.named_articles(database(), model, articles)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
+def running_episodes(limit: int = 50) -> list[SeenEpisode]:
+    return read_alerts.running_episodes(database(), limit)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
+def past_episodes() -> list[SeenEpisode]:
+    return read_alerts.past_episodes(database())
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
+def episode(id: str) -> SeenEpisode | None:
+    return read_alerts.episode(database(), id)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
+def evidence(id: str) -> list[str]:
+    return read_alerts.evidence(database(), id)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
+def publishers(id: str) -> list[tuple[str, int]]:
+    return read_alerts.publishers(database(), id)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
+def verdicts(id: str) -> list[Verdict]:
+    return read_alerts.verdicts(database(), id)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
+def told(id: str) -> list[Told]:
+    return read_alerts.told(database(), id)
+
+
+@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
+def silences() -> list[Silence]:
+    return read_alerts.silences(database(), now())
+
+
+def forget_alerts() -> None:
+    """After a write: the next read asks the database."""
+    for cached in (running_episodes, past_episodes, episode, verdicts, silences):
+        cached.clear()

@@ -70,6 +70,10 @@ class View:
         return midnight(self.until, self.zone)
 
 
+MOVERS_COMPARED = 60
+"""Scopes with the most negative stories whose weeks before are read: the bound on what the movers cost."""
+SUMS_LENGTH = timedelta(days=30)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOVERS_LENGTH = timedelta(days=7)
 """Longer windows show the movers of their last week: what is usual is known from the four weeks before."""
 
@@ -87,11 +91,18 @@ class Sums:
         return self.until - self.since
 
 
+def sums_window(view: View) -> Sums:
+    """The window for lists of many scopes: exact up to a week, then whole UTC days, at most the last 30."""
+    stored: StoredMinutes = {"6h": 5, "24h": 5, "7d": 60, "30d": 1440, "90d": 1440}[view.window]  # type: ignore[assignment]
+    bucket = timedelta(minutes=stored)
+    until = ceil_to(view.until, bucket, EPOCH)
+    return Sums(until - min(view.grain.length, SUMS_LENGTH), until, stored)
+
+
 def movers_window(view: View) -> Sums:
+    """The window, at most a week of it."""
     length = min(view.grain.length, MOVERS_LENGTH)
-    stored: StoredMinutes = 5 if length < timedelta(days=1) else 60
-    until = ceil_to(view.until, timedelta(minutes=stored), view.origin)
-    return Sums(until - length, until, stored)
+    return Sums(view.until - length, view.until, 5 if length < MOVERS_LENGTH else 60)
 
 
 def weeks_before(view: View, begins: datetime | None) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from dashboard import charts, data, markup
+from dashboard import charts, data, drawing, markup
 from dashboard.filters import (
     DEFAULT_WINDOW,
     GRAINS,
@@ -44,6 +44,10 @@ def zone_name() -> str:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError):
         return "UTC"
+
+
+def zone() -> ZoneInfo:
+    return ZoneInfo(zone_name())
 
 
 def filters(title: str, picker: Callable[[], None] | None = None) -> View:
@@ -188,7 +192,7 @@ def selectable(figure: Any, key: str, alt: str) -> None:
             st.query_params.update(picked.to_params())
 
     st.plotly_chart(
-        figure, key=name, on_select=choose, selection_mode="points", theme=None, config=charts.CONFIG, alt=alt
+        figure, key=name, on_select=choose, selection_mode="points", theme=None, config=drawing.CONFIG, alt=alt
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from html import escape
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -20,7 +19,7 @@ _CHIPS = {"failing": "t-chip bad", "late": "t-chip late", "new": "t-chip", "ok":
 
 def page() -> None:
     st.html("<h1>Feeds and health</h1>")
-    now, zone = data.now(), ZoneInfo(parts.zone_name())
+    now, zone = data.now(), parts.zone()
     feeds = health.judge(data.feeds(), now)
     waiting, letters = data.dead_letters()
     partitions = data.partitions()

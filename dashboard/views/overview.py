@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import charts, data, markup, parts
+from dashboard import data, markup, parts, telling
 from dashboard.filters import View, movers_window
+from dashboard.heat import heat
 from dashboard.usual import LEAST_WEEKS, WEEKS, movers
 from monitor.store.reads import WEEK, Service
 
 MOVERS = 9
 STRIP = 14
+STRIP_ALERTS = 4
 
 
 def page() -> None:
     view = parts.filters("Overview")
     service = parts.model_in_service()
+    alert_strip()
     main, side = st.columns([2.15, 1], gap="large")
     with main:
         kpis = st.empty()
@@ -30,10 +33,22 @@ def page() -> None:
         live(service.model, view)
 
 
+@st.fragment(run_every="5s")
+def alert_strip() -> None:
+    """What rings now, one line each; this part runs again by itself."""
+    running = data.running_episodes(STRIP_ALERTS + 1)
+    if not running:
+        return
+    names, zone, now = data.company_names(), parts.zone(), data.now()
+    st.html("".join(telling.alert_line(seen, names, zone, now) for seen in running[:STRIP_ALERTS]))
+    if len(running) > STRIP_ALERTS:
+        st.html(f'<div class="t-note">{markup.link("More alerts are open", "alerts")}</div>')
+
+
 def _heat(service: Service, view: View) -> None:
     cells = data.topic_cells(service.model, view)
     st.html(markup.heading("Topics over time", "colour: net sentiment, faint where there are few stories"))
-    figure = charts.heat(cells, view, parts.palette(), parts.chosen())
+    figure = heat(cells, view, parts.palette(), parts.chosen())
     parts.selectable(figure, "heat", alt="Net sentiment of each topic over time")
 
 
@@ -46,9 +61,7 @@ def _movers(service: Service, view: View) -> None:
     if len(weeks) < LEAST_WEEKS:
         st.html(markup.empty("Still learning.", "Two weeks of history are needed before this window."))
         return
-    arguments = (view.kinds, window.since, window.until, window.stored, (0, *weeks))
-    rows = [*data.spans(service.model, "topics", *arguments), *data.spans(service.model, "companies", *arguments)]
-    moved = movers(rows, len(weeks))[:MOVERS]
+    moved = movers(data.moving(service.model, view, weeks), len(weeks))[:MOVERS]
     if not moved:
         st.html(markup.empty("Nothing moved.", "Every topic and company is within its usual."))
         return

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from dashboard import data, markup, parts
-from dashboard.filters import Chosen, View
+from dashboard.filters import SUMS_LENGTH, Chosen, View
 from monitor.store.reads import Family, Service, Span
 from monitor.types import Scope
 
@@ -62,12 +62,12 @@ def _pick(what: str, choices: Mapping[str, str]) -> None:
 
 def _index(service: Service, view: View, family: Family, words: str) -> None:
     """All of them, busiest first: what the page shows before one is chosen."""
-    rows = data.spans(service.model, family, view.kinds, view.since, view.until, view.grain.stored, (0,))
+    rows = data.spans(service.model, family, view)
     if not rows:
         parts.no_news(service, view)
         return
     ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INDEX]
-    st.html(markup.heading(words, f"by number of stories in {view.grain.words}"))
+    st.html(markup.heading(words, f"by number of stories in {_stretch(view)}"))
     st.html(_split_table(ranked, view, by_company=family == "companies", width=320))
 
 
@@ -102,13 +102,18 @@ def _top(service: Service, view: View, scope: Scope) -> None:
 
 
 def _inside(service: Service, view: View, family: Family, of: str, words: str) -> None:
-    rows = data.spans(service.model, family, view.kinds, view.since, view.until, view.grain.stored, (0,), of)
+    rows = data.spans(service.model, family, view, of)
     ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INSIDE]
-    st.html(markup.heading(words, "by number of stories"))
+    st.html(markup.heading(words, f"by number of stories in {_stretch(view)}"))
     if ranked:
         st.html(_split_table(ranked, view, by_company=family == "companies of"))
     else:
         st.html(markup.empty("None in this window."))
+
+
+def _stretch(view: View) -> str:
+    """The words for the window that lists sum over."""
+    return view.grain.words if view.grain.length <= SUMS_LENGTH else f"the last {SUMS_LENGTH.days} days"
 
 
 def _split_table(ranked: Sequence[Span], view: View, *, by_company: bool, width: int = 96) -> str:

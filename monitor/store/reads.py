@@ -191,25 +191,28 @@ def topic_cells(
     return [Cell(*row) for row in rows]
 
 
-Family = Literal["one", "topics", "companies", "topics of", "companies of"]
+Family = Literal["these", "topics", "companies", "topics of", "companies of"]
 
 _FAMILIES: dict[Family, str] = {
-    "one": "s.key = :of",
+    "these": "s.key = ANY(:these)",
     "topics": "s.company IS NULL AND s.topic IS NOT NULL",
     "companies": "s.company IS NOT NULL AND s.topic IS NULL",
     "topics of": "s.company = :of AND s.topic IS NOT NULL",
     "companies of": "s.topic = :of AND s.company IS NOT NULL",
 }
 
+# LATERAL: a look into the primary key per scope and window. A join would read all scopes' counts of the window.
 _SPANS = """
-SELECT s.key, w.ago, sum(c.total), sum(c.negative), sum(c.positive), sum(c.score_sum)
+SELECT s.key, w.ago, c.total, c.negative, c.positive, c.score_sum
 FROM scopes s
 CROSS JOIN unnest(CAST(:agos AS int[]), CAST(:sinces AS timestamptz[]), CAST(:untils AS timestamptz[]))
            AS w(ago, since, until)
-JOIN counts c ON c.model = :model AND c.minutes = :stored AND c.scope = s.id
-             AND c.kind = ANY(:kinds) AND c.at >= w.since AND c.at < w.until
-WHERE {family}
-GROUP BY s.key, w.ago
+CROSS JOIN LATERAL (
+  SELECT sum(total) AS total, sum(negative) AS negative, sum(positive) AS positive, sum(score_sum) AS score_sum
+  FROM counts
+  WHERE model = :model AND minutes = :stored AND scope = s.id AND kind = ANY(:kinds) AND at >= w.since AND at < w.until
+) c
+WHERE {family} AND c.total > 0
 """
 _SPANS_OF = {family: text(_SPANS.format(family=condition)) for family, condition in _FAMILIES.items()}
 
@@ -223,13 +226,15 @@ def spans(
     until: datetime,
     stored: StoredMinutes,
     weeks: Sequence[int] = (0,),
+    *,
     of: str | None = None,
+    these: Sequence[str] = (),
 ) -> list[Span]:
     """Sums of every scope of a family over [since, until) and over the same window `weeks` ago.
 
-    `of` names the scope for "one", the company or topic for "topics of" and "companies of"; empty scopes are absent.
+    `these` names the scopes themselves, `of` the company or the topic of the last two families; empty spans are absent.
     """
-    values = {
+    values: dict[str, object] = {
         "model": model,
         "stored": stored,
         "kinds": list(kinds),
@@ -237,7 +242,9 @@ def spans(
         "sinces": [since - WEEK * ago for ago in weeks],
         "untils": [until - WEEK * ago for ago in weeks],
     }
-    if of is not None:
+    if family == "these":
+        values["these"] = list(these)
+    elif of is not None:
         values["of"] = of
     return [Span(*row) for row in read(engine, _SPANS_OF[family], values)]
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 import psycopg
 
-from dashboard.filters import View, WindowName, movers_window, view_of
+from dashboard.filters import MOVERS_COMPARED, Sums, View, WindowName, movers_window, sums_window, view_of
 from monitor import embedded
 from monitor.store import read_stories, reads
 from monitor.store.migrate import migrate
@@ -49,8 +49,8 @@ FILL = (
               random() * 2 - 1 AS score
        FROM generate_series(1, %(articles)s) n""",
     """INSERT INTO articles (id, source, kind, publisher, family, title, body, seen, counted_at, is_backfill, story,
-                             novelty, signature, stored_at)
-       SELECT story, 'bench', kind, 'P', 'P', 'Story ' || story, '', at, at, false, story, 1, '', at FROM told""",
+                             novelty, stored_at)
+       SELECT story, 'bench', kind, 'P', 'P', 'Story ' || story, '', at, at, false, story, 1, at FROM told""",
     "INSERT INTO stories SELECT story, 1 + floor(random() ^ 4 * 9)::int, at, at FROM told",
     "INSERT INTO story_publishers SELECT story, 'P' FROM told",
     """INSERT INTO scores SELECT story, 1, topic, 0.9, 0.2, 0.3, 0.5, at FROM told""",
@@ -90,7 +90,8 @@ def queries(database: reads.Database, now: datetime) -> dict[str, Callable[[], S
 
 
 def _of_window(database: reads.Database, view: View) -> dict[str, Callable[[], Sequence[object]]]:
-    grain, kinds, window, movers = view.grain, view.kinds, view.window, movers_window(view)
+    grain, kinds, window = view.grain, view.kinds, view.window
+    movers, sums = movers_window(view), sums_window(view)
     past = view.since - 4 * reads.WEEK
 
     def trend(scope: str, since: datetime = view.since) -> Sequence[object]:
@@ -99,8 +100,9 @@ def _of_window(database: reads.Database, view: View) -> dict[str, Callable[[], S
     def stories(scope: str, order: Literal["newest", "most told"]) -> Sequence[object]:
         return read_stories.stories(database, 1, scope, kinds, view.since, view.until, order=order, limit=26)
 
-    def spans(family: reads.Family) -> Sequence[object]:
-        return reads.spans(database, 1, family, kinds, movers.since, movers.until, movers.stored, (0, 1, 2, 3, 4), "T1")
+    def spans(family: reads.Family, sums: Sums, weeks: Sequence[int] = (0,)) -> Sequence[object]:
+        these = [f"company:C{number}" for number in range(1, MOVERS_COMPARED + 1)]
+        return reads.spans(database, 1, family, kinds, sums.since, sums.until, sums.stored, weeks, of="T1", these=these)
 
     def heat() -> Sequence[object]:
         return reads.topic_cells(
@@ -112,9 +114,11 @@ def _of_window(database: reads.Database, view: View) -> dict[str, Callable[[], S
         f"{window} trend of a company": lambda: trend("company:C1"),
         f"{window} what is usual of all": lambda: trend("all", past),
         f"{window} heat map": heat,
-        f"{window} movers among topics": lambda: spans("topics"),
-        f"{window} movers among companies": lambda: spans("companies"),
-        f"{window} companies in a topic": lambda: spans("companies of"),
+        f"{window} movers: topics": lambda: spans("topics", movers),
+        f"{window} movers: companies": lambda: spans("companies", movers),
+        f"{window} movers: the weeks before": lambda: spans("these", movers, (1, 2, 3, 4)),
+        f"{window} all companies": lambda: spans("companies", sums),
+        f"{window} companies in a topic": lambda: spans("companies of", sums),
         f"{window} newest stories of all": lambda: stories("all", "newest"),
         f"{window} most told of a company": lambda: stories("company:C1", "most told"),
     }

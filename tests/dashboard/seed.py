@@ -124,6 +124,7 @@ def fill(url: str, now: datetime, days: int = 30, seed: int = 7) -> None:
                     copy.write_row(row)
         for minutes in (5, 60, 1440):
             cursor.execute(RECOUNT, {"minutes": minutes, "width": f"{minutes} minutes"})
+        _ring(cursor, now, model)
         cursor.execute("SELECT setval(pg_get_serial_sequence('scopes', 'id'), max(id)) FROM scopes")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")
@@ -138,7 +139,7 @@ FROM story_counts GROUP BY 1, 2, 3, 4, 5
 """
 COLUMNS = {
     "articles": "id, source, kind, publisher, family, author, url, title, body, published, seen, counted_at, "
-    "is_backfill, story, novelty, signature, stored_at",
+    "is_backfill, story, novelty, stored_at",
     "companies": "company, name, ticker",
     "mentions": "article, company, surface, counted_at",
     "stories": "story, articles, first_at, last_at",
@@ -152,6 +153,51 @@ COLUMNS = {
     "watermarks": 'topic, partition, "offset", counted_at, saved_at',
     "dead_letters": 'topic, partition, "offset", payload, reason, at, retried_at',
 }
+
+
+EPISODE, PAST = "c0ffee000001", "c0ffee000002"
+_RULE = """INSERT INTO rules (name, spec, enabled, level, rate, measured_at, who, changed_at)
+VALUES ('Negative surge', '{"budget": 1.0}', true, 2.1, 0.8, %(now)s, 'ada', %(now)s)
+ON CONFLICT (name) DO UPDATE SET who = 'ada' RETURNING id"""
+_EPISODE = """
+INSERT INTO episodes (id, incident, rule, scope, number, kinds, sentiment, model, phase, since, detected, opened_at,
+  ended, expected, seen, severity, peak, reason, volume_only, publishers, also, missing, reopened, changed_at)
+VALUES (%(id)s, %(id)s, %(rule)s, %(scope)s, 1, '{news,report}', 'negative', %(model)s, %(phase)s, %(since)s,
+  %(since)s + interval '15 min', %(since)s + interval '16 min', %(ended)s, 0.3, %(seen)s, %(severity)s, %(severity)s,
+  'count', false, %(publishers)s, %(also)s, %(missing)s, 0, %(since)s)"""
+_STORIES = """
+INSERT INTO episode_stories (episode, story, article, at, families)
+SELECT %(id)s, c.story, c.article, a.counted_at, ARRAY(SELECT family FROM story_publishers p WHERE p.story = c.story)
+FROM story_counts c JOIN articles a ON a.id = c.article JOIN scopes s ON s.id = c.scope
+WHERE s.key = %(scope)s AND c.negative AND c.at >= %(since)s - interval '5 min'
+  AND c.at <= coalesce(%(ended)s, now())"""
+
+
+def _ring(cursor: psycopg.Cursor[tuple[object, ...]], now: datetime, model: int) -> None:
+    """The crisis has rung; another company's episode was over two weeks ago, and somebody called it noise."""
+    cursor.execute(_RULE, {"now": now})
+    row = cursor.fetchone()
+    assert row is not None
+    open_ = {"id": EPISODE, "scope": "company:NRVN", "phase": "growing", "seen": 26, "severity": 2.6, "publishers": 8}
+    over = {"id": PAST, "scope": "topic:Dividend", "phase": "closed", "seen": 7, "severity": 1.1, "publishers": 3}
+    then = now - timedelta(days=13)
+    for episode, since, ended, also, missing in (
+        (open_, now - timedelta(minutes=115), None, ["topic:Legal | Regulation"], ["street note is silent"]),
+        (over, then, then + timedelta(hours=3), [], []),
+    ):
+        values = {**episode, "since": since, "ended": ended, "also": also, "missing": missing}
+        values |= {"rule": row[0], "model": model}
+        cursor.execute("INSERT INTO incidents VALUES (%(id)s, %(since)s, %(ended)s)", values)
+        cursor.execute(_EPISODE, values)
+        cursor.execute(_STORIES, values)
+    cursor.execute(
+        "INSERT INTO feedback (episode, verdict, who, note, at) VALUES (%s, 'noise', 'ada', '', %s)", (PAST, now)
+    )
+    cursor.execute(
+        "INSERT INTO told (episode, incident, channel, reason, severity, at) "
+        "VALUES (%s, %s, 'console', 'first', 2.6, %s)",
+        (EPISODE, EPISODE, now - timedelta(minutes=98)),
+    )
 
 
 def _register(cursor: psycopg.Cursor[tuple[object, ...]], now: datetime, days: int) -> int:
@@ -189,7 +235,7 @@ def _add_story(
         rows["articles"].append(
             (
                 *(article, publisher.lower(), told.kind, publisher, publisher, None, url, told.title, "", at, at, at),
-                *(False, story, 1.0 if copy == 0 else 0.1, b"", at),
+                *(False, story, 1.0 if copy == 0 else 0.1, at),
             )
         )
         rows["story_publishers"].append((story, publisher))

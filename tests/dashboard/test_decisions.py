@@ -9,6 +9,7 @@ import pytest
 
 from dashboard import charts, health, markup, serve, theme
 from dashboard.filters import Chosen, chosen_of, moment, movers_window, view_of, weeks_before
+from dashboard.heat import heat
 from dashboard.usual import days_to_go, movers, usual
 from monitor.errors import UsageError
 from monitor.settings import Settings
@@ -187,8 +188,8 @@ def test_every_mark_of_the_charts_leads_to_its_stories() -> None:
     columns = [trace for trace in pulse.data if trace.customdata is not None]
     assert len(columns) == 2
     assert all(len(trace.customdata) == 48 for trace in columns)
-    heat = charts.heat([Cell("topic:IPO", view.since, 2, 1, 0, -0.4)], view, theme.PALETTES["dark"], None)
-    assert list(heat.data[1].customdata[0][:3]) == ["topic:IPO", "2026-03-09T09:30Z", "2026-03-09T10:30Z"]
+    cells = heat([Cell("topic:IPO", view.since, 2, 1, 0, -0.4)], view, theme.PALETTES["dark"], None)
+    assert list(cells.data[1].customdata[0][:3]) == ["topic:IPO", "2026-03-09T09:30Z", "2026-03-09T10:30Z"]
 
 
 def test_the_dashboard_refuses_an_open_door() -> None:
