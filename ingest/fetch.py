@@ -20,8 +20,8 @@ from urllib.request import getproxies
 
 import httpx2
 
-from ingest.addresses import Refuse, Resolve, public_addresses, refusal, system_resolve
 from monitor.errors import Unavailable
+from monitor.net import Refuse, Resolve, public_addresses, refusal, system_resolve
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REASONS = {

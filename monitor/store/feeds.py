@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import InterfaceError, OperationalError
 
-from monitor.errors import Unavailable
+from monitor.store.engine import Database, transaction
 from monitor.store.tables import feeds as table
 from monitor.types import Feed, FeedState
 
@@ -53,8 +51,8 @@ _SAVE = text(
 class StoredFeedStates:
     """`ingest.states.FeedStates` in the database: see there for what it promises."""
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, pool_size=2, pool_pre_ping=True)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def register(self, feeds: Sequence[Feed]) -> None:
         rows = [
@@ -78,35 +76,24 @@ class StoredFeedStates:
         statement = statement.on_conflict_do_update(
             index_elements=["name"], set_={name: statement.excluded[name] for name in described}
         )
-        with self._transaction() as connection:
+        with transaction(self._database) as connection:
             connection.execute(statement, rows)
 
     def take(self, names: Iterable[str], limit: int, worker: str, now: datetime, lease: timedelta) -> list[FeedState]:
         values = {"names": list(names), "limit": limit, "worker": worker, "now": now, "until": now + lease}
-        with self._transaction() as connection:
+        with transaction(self._database) as connection:
             rows = connection.execute(_TAKE, values).mappings().all()
         return [_state(dict(row)) for row in rows]
 
     def save(self, state: FeedState, worker: str) -> None:
-        with self._transaction() as connection:
+        with transaction(self._database) as connection:
             connection.execute(_SAVE, asdict(state) | {"worker": worker, "gaps_s": list(state.gaps_s)})
 
     def all(self) -> list[FeedState]:
         """Every source ever registered, by name."""
-        with self._transaction() as connection:
+        with transaction(self._database) as connection:
             rows = connection.execute(text(f"SELECT name, {', '.join(REMEMBERED)} FROM feeds ORDER BY name")).mappings()  # noqa: S608
             return [_state(dict(row)) for row in rows]
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except (OperationalError, InterfaceError) as error:
-            raise Unavailable("the database does not answer; waiting for it") from error
 
 
 def _state(row: dict[str, Any]) -> FeedState:

@@ -10,6 +10,7 @@ import pytest
 
 from ingest.states import FeedStates, MemoryStates
 from monitor.errors import Unavailable
+from monitor.store.engine import open_database
 from monitor.store.feeds import StoredFeedStates
 from monitor.types import Feed, FeedState
 
@@ -26,9 +27,9 @@ def states(request: pytest.FixtureRequest) -> Iterator[FeedStates]:
     if request.param == "memory":
         yield MemoryStates()
         return
-    stored = StoredFeedStates(request.getfixturevalue("database_url"))
-    yield stored
-    stored.close()
+    database = open_database(request.getfixturevalue("database_url"))
+    yield StoredFeedStates(database)
+    database.dispose()
 
 
 def test_a_registered_source_is_due_at_once_and_remembers_what_was_saved(states: FeedStates) -> None:
@@ -90,10 +91,10 @@ def test_workers_that_look_at_once_never_share_a_source(states: FeedStates) -> N
 
 
 def test_a_database_that_is_away_is_told_as_such() -> None:
-    away = StoredFeedStates("postgresql+psycopg://nobody@127.0.0.1:9/none?connect_timeout=1")
+    away = open_database("postgresql+psycopg://nobody@127.0.0.1:9/none")
     with pytest.raises(Unavailable, match="database"):
-        away.take(["a"], 1, "w1", NOW, LEASE)
-    away.close()
+        StoredFeedStates(away).take(["a"], 1, "w1", NOW, LEASE)
+    away.dispose()
 
 
 def run_together(works: list[Callable[[], None]]) -> None:

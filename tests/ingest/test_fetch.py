@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ingest.addresses import refusal
 from ingest.fetch import Fetched, Fetcher, Limits, NotModified, SourceUnavailable, retry_after
+from monitor.net import refusal
 
 OPEN = Fetcher(allow_private=True, limits=Limits(body_bytes=1_000_000, read_s=0.5, total_s=2.0, redirects=3))
 

@@ -1,4 +1,4 @@
-"""Which addresses a source may lead to. Pure decisions, and one function that asks the resolver."""
+"""Which addresses a request of ours may lead to. Pure decisions, and one function that asks the resolver."""
 
 from __future__ import annotations
 
