@@ -43,15 +43,15 @@ def transaction(database: Database) -> Iterator[Connection]:
         raise
 
 
-def patiently(what: str, act: Callable[[], T]) -> T:
-    """Repeat while the database is away, and say so once; after PATIENCE_S its Unavailable goes on to the caller."""
+def patiently(what: str, act: Callable[[], T], stopped: Callable[[], bool] = lambda: False) -> T:
+    """Repeat while the database is away, and say so once. After PATIENCE_S, or if stopped, Unavailable goes on."""
     deadline = time.monotonic() + PATIENCE_S
     told = False
     while True:
         try:
             return act()
         except Unavailable as error:
-            if time.monotonic() > deadline:
+            if stopped() or time.monotonic() > deadline:
                 raise
             if not told:
                 log.warning(f"the database is away; waiting to {what}", error=str(error))
