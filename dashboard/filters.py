@@ -13,8 +13,14 @@ from monitor.types import KINDS, Kind, Scope
 
 WindowName = Literal["6h", "24h", "7d", "30d", "90d"]
 DEFAULT_WINDOW: WindowName = "24h"
-ANY_KIND = "all"
-KIND_CHOICES: dict[str, str] = {ANY_KIND: "All", "news": "News", "report": "Reports", "comment": "Comments"}
+KIND_CHOICES: dict[str, tuple[Kind, ...]] = {
+    "All": KINDS,
+    "News": ("news",),
+    "Reports": ("report",),
+    "Comments": ("comment",),
+}
+"""By the words of the filter, which are also those of the URL."""
+ANY_KIND = "All"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class View:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        return tuple(kind for kind in KINDS if self.kind in (ANY_KIND, kind))
+        return KIND_CHOICES.get(self.kind, KINDS)
 
     @property
     def since(self) -> datetime:

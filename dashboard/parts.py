@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard import charts, data, drawing, markup
 from dashboard.filters import (
+    ANY_KIND,
     DEFAULT_WINDOW,
     GRAINS,
     KIND_CHOICES,
@@ -30,7 +31,12 @@ from monitor.store.reads import Service
 from monitor.types import Sentiment
 
 PAGE = 25
-SENTIMENT_CHOICES = {"any": "All", "negative": "Negative", "neutral": "Neutral", "positive": "Positive"}
+SENTIMENT_CHOICES: dict[str, Sentiment | None] = {
+    "Any": None,
+    "Negative": "negative",
+    "Neutral": "neutral",
+    "Positive": "positive",
+}
 
 
 def palette() -> Palette:
@@ -69,15 +75,14 @@ def filters(title: str, picker: Callable[[], None] | None = None) -> View:
         kind = st.segmented_control(
             "Kind",
             list(KIND_CHOICES),
-            default="all",
+            default=ANY_KIND,
             required=True,
-            format_func=KIND_CHOICES.__getitem__,
             key="kind",
             bind="query-params",
             label_visibility="collapsed",
         )
     view = view_of(
-        window or DEFAULT_WINDOW, kind or "all", zone_name(), data.now(), moment(st.query_params.get("until"))
+        window or DEFAULT_WINDOW, kind or ANY_KIND, zone_name(), data.now(), moment(st.query_params.get("until"))
     )
     if not view.is_live:
         _say_fixed(view)
@@ -100,7 +105,7 @@ def params(view: View) -> dict[str, str | None]:
     """The filters as URL parameters, for links to other pages; defaults are left out."""
     return {
         "window": view.window if view.window != DEFAULT_WINDOW else None,
-        "kind": view.kind if view.kind != "all" else None,
+        "kind": view.kind if view.kind != ANY_KIND else None,
         "until": None if view.is_live else stamp(view.until),
     }
 
@@ -243,14 +248,13 @@ def _sentiment_choice() -> Sentiment | None:
     choice = st.segmented_control(
         "Sentiment",
         list(SENTIMENT_CHOICES),
-        default="any",
+        default="Any",
         required=True,
-        format_func=SENTIMENT_CHOICES.__getitem__,
         key="sentiment",
         bind="query-params",
         label_visibility="collapsed",
     )
-    return choice if choice in ("negative", "neutral", "positive") else None
+    return SENTIMENT_CHOICES.get(choice or "Any")
 
 
 def story_list(

@@ -63,7 +63,7 @@ def alert_line(seen: SeenEpisode, names: Mapping[str, str], zone: tzinfo, now: d
     state = PHASES[one.phase] + (f", seen by {escape(seen.acknowledged_by)}" if seen.acknowledged_by else "")
     return (
         f'<a class="t-alert" href="{href}" target="_self"><span class="edge"></span><span class="body">'
-        f"<b>{escape(scope_name(one.scope, names))}</b> {escape(counted(one))}, {rarity(one.severity)} here, "
+        f"<b>{escape(scope_name(one.scope, names))}</b> {escape(counted(one))}, {rarity(one.peak)} here, "
         f"{one.publishers} publishers</span>"
         f'<span class="side">{state}, since {clock(one.since, zone, now)}</span></a>'
     )

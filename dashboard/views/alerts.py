@@ -9,8 +9,9 @@ from html import escape
 import streamlit as st
 
 from dashboard import acts, charts, data, markup, parts, telling
-from dashboard.filters import View, stamp, view_of
+from dashboard.filters import ANY_KIND, View, stamp, view_of
 from dashboard.usual import usual
+from monitor.alerts import message
 from monitor.alerts.episodes import Episode
 from monitor.errors import TocsinError
 from monitor.store.read_alerts import SeenEpisode
@@ -68,7 +69,7 @@ def _list(words: str, rows: Sequence[SeenEpisode], picked: SeenEpisode | None, n
             f'<a class="t-pick{" here" if here else ""}{"" if one.phase == "closed" else " live"}" target="_self" '
             f'href="{escape(href, quote=True)}"><b>{escape(markup.scope_name(one.scope, names))}</b>'
             f'<span class="side">{markup.clock(one.since, zone, now)}</span>'
-            f'<span class="sub">{escape(telling.counted(one))}, {telling.rarity(one.severity)}</span>'
+            f'<span class="sub">{escape(telling.counted(one))}, {telling.rarity(one.peak)}</span>'
             f'<span class="side">{mark if mark != "new" or one.phase != "closed" else ""}</span></a>'
         )
     st.html("".join(items))
@@ -97,7 +98,7 @@ def _facts(seen: SeenEpisode, names: Mapping[str, str]) -> list[tuple[str, str]]
     one, zone, now = seen.episode, parts.zone(), data.now()
     rows = [
         ("What rose", escape(telling.why(one))),
-        ("How rare", f"a false alarm like this: {telling.rarity(one.severity)} here"),
+        ("How rare", escape(message.rarity(one.peak))),
         ("Since", markup.clock(one.since, zone, now)),
         ("Noticed", f"{markup.clock(one.opened_at, zone, now)}, {markup.duration(one.opened_at - one.since)} later"),
     ]
@@ -123,7 +124,7 @@ def _view(one: Episode) -> View:
     """A day around the episode, or a week for a long one."""
     now = data.now()
     end = min(now, one.ended + timedelta(hours=3)) if one.ended else now
-    return view_of("24h" if end - one.since < timedelta(hours=20) else "7d", "all", parts.zone().key, now, end)
+    return view_of("24h" if end - one.since < timedelta(hours=20) else "7d", ANY_KIND, parts.zone().key, now, end)
 
 
 def _chart(one: Episode) -> None:

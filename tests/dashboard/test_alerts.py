@@ -12,6 +12,7 @@ from conftest import Open, run_page, words
 from streamlit.testing.v1 import AppTest
 
 from dashboard import telling
+from monitor.alerts import links
 from monitor.alerts.episodes import Episode
 
 NOW = datetime(2026, 3, 10, 9, 7, tzinfo=UTC)
@@ -40,7 +41,7 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 def test_the_open_alert_is_shown_first_with_its_evidence(opened: Open) -> None:
     said = words(opened("alerts"))
-    for part in ("Norvane Motors: 26 negative stories, 0.3 expected", "once in 8 years", "street note is silent"):
+    for part in ("Norvane Motors: 26 negative stories, 0.3 expected", "about once in 8 years", "street note is silent"):
         assert part in said
     for part in ("Nordic Desk", "https://", "console, first"):
         assert part in said
@@ -99,6 +100,26 @@ def test_a_visit_changes_nothing(fresh: str, module: str) -> None:
     before = state()
     run_page(module, episode=seed.EPISODE, verdict="noise", acknowledge="1")
     assert state() == before
+
+
+def test_a_link_of_a_message_acts_when_its_button_is_pressed_and_not_before(
+    fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_SECRET", "s" * 32)
+    token = links.sign("noise", seed.EPISODE, "s" * 32, datetime.now(UTC))
+    page = run_page("act", token=token)
+    assert "Norvane Motors" in words(page)
+    assert rows(fresh, "SELECT count(*) FROM feedback WHERE episode = 'c0ffee000001'") == [(0,)]
+    assert "Done: noise." in words(press(page, "confirm"))
+    assert rows(fresh, "SELECT verdict FROM feedback WHERE episode = 'c0ffee000001'") == [("noise",)]
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_forged_link_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_SECRET", "s" * 32)
+    page = run_page("act", token=links.sign("noise", seed.EPISODE, "another secret", datetime.now(UTC)))
+    assert "damaged or not ours" in words(page)
+    assert not page.button
 
 
 @pytest.mark.parametrize(

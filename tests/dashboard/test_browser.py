@@ -24,7 +24,17 @@ pytestmark = pytest.mark.browser
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PATIENCE_MS = 20_000
-PAGES = ("/", "/topic", "/topic?topic=Legal+%7C+Regulation", "/company", "/company?company=NRVN", "/feeds")
+PAGES = (
+    "/",
+    "/topic",
+    "/topic?topic=Legal+%7C+Regulation",
+    "/company",
+    "/company?company=NRVN",
+    "/alerts",
+    "/alerts?episode=c0ffee000002",
+    "/act?token=forged",
+    "/feeds",
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,12 +168,12 @@ def test_filters_live_in_the_url_and_follow_to_other_pages(page: Page, site: str
     expect(page).to_have_url(re.compile("window=7d"))
     settle(page)
     page.get_by_text("Comments", exact=True).click()
-    expect(page).to_have_url(re.compile("kind=comment"))
-    assert asked(page) == {"window": "7d", "kind": "comment"}
+    expect(page).to_have_url(re.compile("kind=Comments"))
+    assert asked(page) == {"window": "7d", "kind": "Comments"}
     page.get_by_role("link", name="Companies").first.click()
     expect(page).to_have_url(re.compile("/company"))
     settle(page)
-    assert asked(page) == {"window": "7d", "kind": "comment"}
+    assert asked(page) == {"window": "7d", "kind": "Comments"}
 
 
 def test_a_reader_gets_from_a_topic_to_a_company_by_links(page: Page, site: str) -> None:

@@ -20,15 +20,15 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def test_nearby_moments_ask_the_same_question() -> None:
-    first = view_of("24h", "all", "Europe/Berlin", NOW)
-    assert first == view_of("24h", "all", "Europe/Berlin", NOW + timedelta(minutes=20))
+    first = view_of("24h", "All", "Europe/Berlin", NOW)
+    assert first == view_of("24h", "All", "Europe/Berlin", NOW + timedelta(minutes=20))
     assert first.until == datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
     assert first.since == first.until - DAY
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "UTC"])
 def test_days_of_a_long_window_begin_at_the_reader_s_midnight(zone: str) -> None:
-    view = view_of("90d", "all", zone, NOW)
+    view = view_of("90d", "All", zone, NOW)
     assert view.until.astimezone(view.zone).hour == view.until.astimezone(view.zone).minute == 0
 
 
@@ -56,15 +56,15 @@ def test_a_time_without_zone_is_utc() -> None:
 
 
 def test_movers_of_a_long_window_are_those_of_its_last_week() -> None:
-    assert movers_window(view_of("90d", "all", "UTC", NOW)).length == timedelta(days=7)
-    assert movers_window(view_of("24h", "all", "UTC", NOW)).length == DAY
+    assert movers_window(view_of("90d", "All", "UTC", NOW)).length == timedelta(days=7)
+    assert movers_window(view_of("24h", "All", "UTC", NOW)).length == DAY
 
 
 def test_the_windows_that_tell_what_is_usual_never_overlap() -> None:
     begins = NOW - timedelta(days=400)
-    assert weeks_before(view_of("24h", "all", "UTC", NOW), begins) == (1, 2, 3, 4)
-    assert weeks_before(view_of("30d", "all", "UTC", NOW), begins) == (5, 10, 15, 20)
-    assert weeks_before(view_of("30d", "all", "UTC", NOW), NOW - timedelta(days=30)) == ()
+    assert weeks_before(view_of("24h", "All", "UTC", NOW), begins) == (1, 2, 3, 4)
+    assert weeks_before(view_of("30d", "All", "UTC", NOW), begins) == (5, 10, 15, 20)
+    assert weeks_before(view_of("30d", "All", "UTC", NOW), NOW - timedelta(days=30)) == ()
 
 
 def _history(per_hour: int) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
@@ -166,14 +166,14 @@ def test_foreign_words_are_escaped_wherever_they_stand() -> None:
 
 
 def test_a_time_is_the_reader_s_with_utc_for_the_pointer() -> None:
-    view = view_of("24h", "all", "Asia/Tokyo", NOW)
+    view = view_of("24h", "All", "Asia/Tokyo", NOW)
     said = markup.clock(NOW, view.zone, NOW)
     assert ">18:07<" in said
     assert "2026-03-10 09:07 UTC" in said
 
 
 def test_every_step_of_a_window_is_in_the_frame() -> None:
-    view = view_of("24h", "all", "Asia/Kathmandu", NOW)
+    view = view_of("24h", "All", "Asia/Kathmandu", NOW)
     step = view.grain.step
     table = charts.frame([Point(view.since + 3 * step, 5, 2, 1, -0.5)], view.since, view.until, step)
     assert len(table) == 48
@@ -182,7 +182,7 @@ def test_every_step_of_a_window_is_in_the_frame() -> None:
 
 
 def test_every_mark_of_the_charts_leads_to_its_stories() -> None:
-    view = view_of("24h", "all", "UTC", NOW)
+    view = view_of("24h", "All", "UTC", NOW)
     table = charts.frame([Point(view.since, 5, 2, 1, -0.5)], view.since, view.until, view.grain.step)
     pulse = charts.pulse(table, None, view, theme.PALETTES["light"], "all", None)
     columns = [trace for trace in pulse.data if trace.customdata is not None]

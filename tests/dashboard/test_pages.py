@@ -23,7 +23,7 @@ def ok(page: AppTest) -> str:
     ("module", "function", "params"),
     [
         ("overview", "page", {}),
-        ("overview", "page", {"window": "90d", "kind": "comment"}),
+        ("overview", "page", {"window": "90d", "kind": "Comments"}),
         ("scope", "topic", {}),
         ("scope", "topic", {"topic": "Legal | Regulation"}),
         ("scope", "company", {}),
