@@ -82,6 +82,13 @@ class Companies:
                     self._automaton.add_word(name.lower(), (name, company))
         self._automaton.make_automaton()
 
+    def ticker_of(self, name: str) -> str | None:
+        """The ticker of a company given by one of its names or its ticker; None for one we do not know."""
+        company = self._by_ticker.get(name.strip().lstrip("$").upper()) if name.isupper() else None
+        if company is None and name.strip().lower() in self._automaton:
+            _, company = self._automaton.get(name.strip().lower())
+        return company.ticker if company else None
+
     def find(self, text: str) -> tuple[Mention, ...]:
         """Each company once, in the order the text names them first."""
         found: dict[str, tuple[int, Mention]] = {}

@@ -1,0 +1,216 @@
+"""The log on Apache Kafka: the only kafka import. Publishes with acks=all and idempotence, commits explicit offsets.
+
+kafka-python's own `commit()` commits all that was polled, fetched ahead or not handled included; here only what
+`poll` handed out is ever committed. Heartbeats run on kafka-python's thread, and the poll interval is set far beyond any
+batch, so a slow batch keeps its partitions: only a dead process loses them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import structlog
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import (
+    AuthorizationError,
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    RebalanceInProgressError,
+    TopicAlreadyExistsError,
+    UnknownMemberIdError,
+)
+from kafka.structs import OffsetAndMetadata
+
+from monitor.broker.protocol import PARTITIONS, Message, Outgoing, partition_of
+from monitor.errors import Unavailable, UsageError
+
+PATIENCE_S = 300.0
+RETRY_S = 0.5
+SESSION_TIMEOUT_MS = 10_000
+PATIENT_POLL_MS = 24 * 3600 * 1000
+SEND_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_MS = 15_000
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+# Somebody else owns the partitions now, and reads again what was not committed.
+_LOST = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+
+
+def connection_settings(
+    servers: str,
+    security_protocol: str = "PLAINTEXT",
+    sasl_mechanism: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+) -> dict[str, Any]:
+    """What every client of ours connects with. UsageError where a server is no host:port."""
+    found = [server.strip() for server in servers.split(",") if server.strip()]
+    for server in found:
+        if not server.rpartition(":")[2].isdigit():
+            raise UsageError(f"TOCSIN_KAFKA_SERVERS: {server!r} is no host:port")
+    settings: dict[str, Any] = {"bootstrap_servers": found, "security_protocol": security_protocol}
+    if sasl_mechanism:
+        settings |= {
+            "sasl_mechanism": sasl_mechanism,
+            "sasl_plain_username": username,
+            "sasl_plain_password": password,
+        }
+    return settings
+
+
+def create_topic(connection: dict[str, Any], topic: str) -> bool:
+    """Make the topic with PARTITIONS partitions; False where it is there. Unavailable if Kafka does not answer."""
+    admin = _patiently("create the topic", lambda: KafkaAdminClient(**connection), patience_s=30)
+    try:
+        admin.create_topics({topic: {"num_partitions": PARTITIONS}}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        return False
+    except KafkaError as error:
+        raise Unavailable(f"Kafka refused to create topic {topic!r}: {error}; ask who runs it") from error
+    finally:
+        admin.close()
+    return True
+
+
+class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
+    """See protocol.Broker. For one thread; a publisher alone joins no group."""
+
+    def __init__(
+        self, connection: dict[str, Any], topic: str, group: str, *, session_timeout_ms: int = SESSION_TIMEOUT_MS
+    ) -> None:
+        self._connection, self._topic, self._group = connection, topic, group
+        self._session_timeout_ms = session_timeout_ms
+        self._producer: Any = None
+        self._consumer: Any = None
+        self._watcher: Any = None  # looks at offsets without being in the group
+        self._handed_out: dict[Any, int] = {}
+
+    def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
+        if not messages:
+            return
+        self._producer = self._producer or _patiently("publish", self._new_producer)
+        partitions = len(self._producer.partitions_for(topic) or ()) or PARTITIONS
+        try:
+            sent = [
+                self._producer.send(topic, message.value, message.key, partition=partition_of(message.key, partitions))
+                for message in messages
+            ]
+            self._producer.flush(timeout=PATIENCE_S)
+            for future in sent:
+                future.get(timeout=SEND_TIMEOUT_S)
+        except KafkaError as error:
+            raise Unavailable(f"Kafka did not take the messages ({_cause(error)}); publish them again") from error
+
+    def poll(self, limit: int, timeout_s: float) -> list[Message]:
+        self._consumer = self._consumer or _patiently("poll", self._new_consumer)
+        try:
+            records = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=limit)
+        except AuthorizationError as error:
+            raise UsageError(f"Kafka refuses to let us read {self._topic!r}: {error}; check the user's rights") from error
+        except KafkaError as error:
+            log.warning("Kafka doesn't answer; waiting to poll", error=_cause(error))
+            time.sleep(min(timeout_s, RETRY_S))
+            return []
+        messages = [
+            Message(
+                record.topic,
+                record.partition,
+                record.offset,
+                record.key or b"",
+                record.value or b"",
+                datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            )
+            for batch in records.values()
+            for record in batch
+        ]
+        for message in messages:
+            self._handed_out[TopicPartition(message.topic, message.partition)] = message.offset + 1
+        return messages
+
+    def commit(self) -> None:
+        if not self._handed_out:
+            return
+        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._handed_out.items()}
+        self._handed_out = {}
+
+        def attempt() -> None:
+            try:
+                self._consumer.commit(offsets, timeout_ms=ANSWER_TIMEOUT_MS)
+            except _LOST as error:
+                log.warning("partitions went to another worker; it reads the batch again", error=_cause(error))
+
+        _patiently("commit", attempt)
+
+    def lag(self) -> dict[int, int]:
+        def look() -> dict[int, int]:
+            self._watcher = self._watcher or KafkaConsumer(
+                **self._connection, group_id=self._group, enable_auto_commit=False
+            )
+            partitions = [TopicPartition(self._topic, p) for p in self._watcher.partitions_for_topic(self._topic) or ()]
+            ends = self._watcher.end_offsets(partitions, timeout_ms=ANSWER_TIMEOUT_MS)
+            starts = self._watcher.beginning_offsets(partitions, timeout_ms=ANSWER_TIMEOUT_MS)
+            committed = {p: self._watcher.committed(p, timeout_ms=ANSWER_TIMEOUT_MS) for p in partitions}
+            return {p.partition: ends[p] - max(committed[p] or 0, starts[p]) for p in partitions}
+
+        return _patiently("ask for the lag", look)
+
+    def close(self) -> None:
+        for client in (self._consumer, self._watcher):
+            if client is not None:
+                client.close(autocommit=False)
+        if self._producer is not None:
+            self._producer.close()
+        self._consumer = self._watcher = self._producer = None
+
+    def on_partitions_revoked(self, revoked: Sequence[Any]) -> None:
+        """Called by kafka-python inside poll: what is lost here is read again by its next owner."""
+        for partition in revoked:
+            self._handed_out.pop(partition, None)
+
+    def on_partitions_assigned(self, assigned: Sequence[Any]) -> None:
+        log.info("reading partitions", partitions=sorted(partition.partition for partition in assigned))
+
+    def _new_producer(self) -> Any:
+        return KafkaProducer(**self._connection, acks="all", enable_idempotence=True, linger_ms=5, batch_size=128 * 1024)
+
+    def _new_consumer(self) -> Any:
+        consumer = KafkaConsumer(
+            **self._connection,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=self._session_timeout_ms,
+            heartbeat_interval_ms=self._session_timeout_ms // 4,
+            max_poll_interval_ms=PATIENT_POLL_MS,
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+        )
+        consumer.subscribe([self._topic], listener=self)
+        return consumer
+
+
+def _patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    """Repeat while Kafka is away; Unavailable after `patience_s`."""
+    deadline = time.monotonic() + patience_s
+    told = False
+    while True:
+        try:
+            return act()
+        except KafkaError as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"Kafka doesn't answer ({_cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS"
+                ) from error
+            if not told:
+                log.warning(f"Kafka doesn't answer; waiting to {what}", error=_cause(error))
+                told = True
+            time.sleep(RETRY_S)
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__

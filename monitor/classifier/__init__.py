@@ -1,0 +1,1 @@
+"""Passages in, calibrated judgements out. The only torch of the core."""

@@ -1,0 +1,166 @@
+"""The transformer in service: device, precision, packing. One code path for CPU and GPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import structlog
+import torch
+from tokenizers import Tokenizer
+
+from monitor.classifier.network import Network, load_network
+from monitor.classifier.windows import Window, batches, windows_of
+from monitor.errors import ModelUnavailable, UsageError
+from monitor.registry import Manifest, find_model, read_manifest
+from monitor.types import Judgement, Passage, Probabilities
+
+CHUNK = 512
+"""Passages tokenised at once, on a thread of its own, while the chunk before is judged."""
+BUDGET_CPU, ROWS_CPU = 2_048, 64
+BUDGET_GPU, ROWS_GPU = 65_536, 4_096
+PROBE = (256, 384, 1_536)
+"""A layer's matrix product, for choosing the precision by measurement."""
+
+Logits = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+log = structlog.get_logger()
+
+
+def load_classifier(name: str, data_dir: Path, device: str = "auto") -> TransformerClassifier:
+    """The named version, ready. ModelUnavailable where its artefacts are missing or damaged."""
+    folder = find_model(name, data_dir)
+    return TransformerClassifier(folder, read_manifest(folder), choose_device(device))
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto`: a GPU where there is one. UsageError for a device that is not here."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {wanted!r}; use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device here; set TOCSIN_DEVICE=auto or cpu")
+    return device
+
+
+class TransformerClassifier:
+    """See protocol.Classifier."""
+
+    def __init__(self, folder: Path, manifest: Manifest, device: torch.device) -> None:
+        self._manifest, self._device = manifest, device
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        try:
+            network = load_network(folder, len(manifest.topics))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ModelUnavailable(f"{folder} is damaged ({str(error).splitlines()[0]}); install the model again") from error
+        self.dtype = choose_precision(device)
+        self._network: Network = network.to(device=device, dtype=self.dtype)
+        self._budget, self._rows = (BUDGET_GPU, ROWS_GPU) if device.type == "cuda" else (BUDGET_CPU, ROWS_CPU)
+
+    @property
+    def version(self) -> str:
+        return self._manifest.version
+
+    def classify(self, passages: Sequence[Passage]) -> list[Judgement]:
+        chunks = [passages[start : start + CHUNK] for start in range(0, len(passages), CHUNK)]
+        judgements: list[Judgement] = []
+        with ThreadPoolExecutor(1, "tokenise") as thread:
+            ahead = [thread.submit(self._windows, chunk) for chunk in chunks[:1]]
+            for index, chunk in enumerate(chunks):
+                windows = ahead.pop().result()
+                if index + 1 < len(chunks):  # one ahead and no further: memory is bounded
+                    ahead.append(thread.submit(self._windows, chunks[index + 1]))
+                judgements += self._judge(chunk, windows)
+        return judgements
+
+    def logits(self, windows: Sequence[Window]) -> Iterator[tuple[list[Window], list[np.ndarray]]]:
+        """Batches of windows with their (topic, sentiment, company) logits, float32, in no particular order."""
+        waiting = list(batches(windows, self._budget, self._rows))[::-1]
+        while waiting:
+            batch = waiting.pop()
+            try:
+                answers = self._forward(batch)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                self._budget = max(self._manifest.max_tokens, len(batch) * len(batch[0].tokens) // 2)
+                log.warning("out of memory on the device; going on with half the batch", tokens=self._budget)
+                torch.cuda.empty_cache()
+                rest = [window for late in waiting for window in late]
+                waiting = list(batches([*batch, *rest], self._budget, self._rows))[::-1]
+                continue
+            yield batch, [answer.float().cpu().numpy() for answer in answers]
+
+    def _windows(self, passages: Sequence[Passage]) -> list[Window]:
+        return windows_of(passages, self._tokenizer, self._manifest.max_tokens)
+
+    @torch.inference_mode()
+    def _forward(self, batch: Sequence[Window]) -> Logits:
+        width = len(batch[0].tokens)
+        ids = torch.zeros((len(batch), width), dtype=torch.long)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, window in enumerate(batch):
+            ids[row, : len(window.tokens)] = torch.tensor(window.tokens)
+            mask[row, : len(window.tokens)] = 1
+        answer: Logits = self._network(ids.to(self._device), mask.to(self._device))
+        return answer
+
+    def _judge(self, passages: Sequence[Passage], windows: list[Window]) -> list[Judgement]:
+        topics = np.zeros((len(passages), len(self._manifest.topics)))
+        sentiments = np.zeros((len(passages), 3))
+        tokens = np.zeros(len(passages))
+        companies = {(window.passage, window.entity): np.zeros(3) for window in windows if window.entity >= 0}
+        for batch, (topic, sentiment, company) in self.logits(windows):
+            for row, window in enumerate(batch):
+                if window.entity >= 0:
+                    companies[window.passage, window.entity] = company[row]
+                    continue
+                weight = len(window.tokens)
+                topics[window.passage] += weight * topic[row]
+                sentiments[window.passage] += weight * sentiment[row]
+                tokens[window.passage] += weight
+        of_topic, of_sentiment, of_company = self._manifest.temperatures
+        topics = softmax(topics / tokens[:, None] / of_topic)
+        sentiments = softmax(sentiments / tokens[:, None] / of_sentiment)
+        asked = {key: softmax(value / of_company) for key, value in companies.items()}
+        return [
+            Judgement(
+                self._manifest.topics[int(topics[index].argmax())],
+                float(topics[index].max()),
+                Probabilities(*map(float, sentiments[index])),
+                tuple(Probabilities(*map(float, asked[index, place])) for place in range(len(passage.entities))),
+            )
+            for index, passage in enumerate(passages)
+        ]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    result: np.ndarray = raised / raised.sum(-1, keepdims=True)
+    return result
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes it faster, by measurement; emulated bfloat16 is many times slower."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32) else torch.float32
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    rows, inner, columns = PROBE
+    left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
+    best = float("inf")
+    for _ in range(6):
+        started = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - started)
+    return best

@@ -1,0 +1,87 @@
+"""Texts -> windows of tokens -> batches of equal work. Pure: no network, no device.
+
+A window is what the network reads at once. A longer text is read in windows that overlap by a quarter, the first
+MAX_WINDOWS of them; its logits are the mean of its windows', each weighted by its tokens. Windows of all texts are
+sorted by length and packed to a budget of tokens, so that a batch holds little padding and one long document cannot
+hurt its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from monitor.classifier.reading import around, mark, normalise
+from monitor.types import Passage
+
+MAX_WINDOWS = 64
+OVERLAP = 0.25
+CHARACTERS_A_WINDOW = 400
+"""About what 128 tokens hold of a text about a company, the company's own tokens set aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens for the network, and where its answer goes."""
+
+    tokens: list[int]
+    passage: int
+    entity: int
+    """-1: the passage itself; else the index of the entity asked for."""
+
+
+def windows_of(passages: Sequence[Passage], tokenizer: Tokenizer, max_tokens: int) -> list[Window]:
+    """Every window of every passage and of every company asked for."""
+    texts = [normalise(passage.text) for passage in passages]
+    asked = [(index, place, name) for index, passage in enumerate(passages) for place, name in enumerate(passage.entities)]
+    pairs = [
+        (mark(around(texts[index], " ".join(name.split()), CHARACTERS_A_WINDOW), " ".join(name.split())), name)
+        for index, _place, name in asked
+    ]
+    windows: list[Window] = []
+    for index, encoding in enumerate(tokenizer.encode_batch_fast(texts)):
+        windows += [Window(part, index, -1) for part in _split(encoding.ids, max_tokens)]
+    for (index, place, _name), encoding in zip(asked, tokenizer.encode_batch_fast(pairs) if pairs else [], strict=True):
+        windows.append(Window(_cut(encoding.ids, max_tokens), index, place))
+    return windows
+
+
+def _split(ids: list[int], max_tokens: int) -> Iterator[list[int]]:
+    if len(ids) <= max_tokens:
+        yield ids
+        return
+    first, last, inner = ids[0], ids[-1], ids[1:-1]
+    room = max_tokens - 2
+    step = int(room * (1 - OVERLAP))
+    for start in range(0, min(len(inner), step * MAX_WINDOWS), step):
+        yield [first, *inner[start : start + room], last]
+        if start + room >= len(inner):
+            return
+
+
+def _cut(ids: list[int], max_tokens: int) -> list[int]:
+    """A pair too long loses the middle: its end is the company asked for."""
+    if len(ids) <= max_tokens:
+        return ids
+    keep = max_tokens // 3
+    return [*ids[: max_tokens - keep], *ids[-keep:]]
+
+
+def batches(windows: Sequence[Window], budget: int, rows: int) -> Iterator[list[Window]]:
+    """Batches of at most `budget` tokens, padding included, and `rows` windows; longest first, at least one a batch."""
+    batch: list[Window] = []
+    for window in sorted(windows, key=lambda one: -len(one.tokens)):
+        if batch and ((len(batch) + 1) * len(batch[0].tokens) > budget or len(batch) >= rows):
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
+
+
+def padding_waste(windows: Sequence[Window], budget: int, rows: int) -> float:
+    """The share of computed tokens that is padding."""
+    computed = sum(len(batch) * len(batch[0].tokens) for batch in batches(windows, budget, rows))
+    return 1 - sum(len(window.tokens) for window in windows) / computed if computed else 0.0

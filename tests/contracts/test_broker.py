@@ -1,0 +1,182 @@
+"""What a log promises, on every implementation."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import psycopg
+import pytest
+
+from monitor.broker.protocol import Broker, Message, Outgoing
+from tests.contracts.conftest import SESSION_TIMEOUT_MS, Log
+
+KEYS = [f"key-{number}".encode() for number in range(40)]
+WAIT_S = 40.0
+
+
+def publish(log: Log, count: int, start: int = 0) -> list[bytes]:
+    values = [f"{number}".encode() for number in range(start, start + count)]
+    log.open().publish(log.topic, [Outgoing(KEYS[n % len(KEYS)], value) for n, value in enumerate(values, start)])
+    return values
+
+
+def read(broker: Broker, count: int, *, commit: bool = True, limit: int = 50) -> list[Message]:
+    """Poll until `count` messages came, or fail."""
+    deadline, found = time.monotonic() + WAIT_S, []
+    while len(found) < count:
+        assert time.monotonic() < deadline, f"only {len(found)} of {count} came"
+        found += broker.poll(limit, 0.5)
+        if commit:
+            broker.commit()
+    return found
+
+
+def keep_reading(broker: Broker, into: list[Message], done: Event) -> None:
+    while not done.is_set():
+        into += broker.poll(50, 0.5)
+        broker.commit()
+
+
+def test_messages_of_one_key_keep_their_order(log: Log) -> None:
+    for start in (0, 200, 400):
+        publish(log, 200, start)
+    by_key: dict[bytes, list[int]] = {}
+    for message in read(log.open(), 600):
+        by_key.setdefault(message.key, []).append(int(message.value))
+    assert len(by_key) == len(KEYS)
+    assert all(values == sorted(values) for values in by_key.values())
+
+
+def test_a_poll_returns_no_more_than_asked(log: Log) -> None:
+    publish(log, 100)
+    reader = log.open()
+    sizes = []
+    while sum(sizes) < 100:
+        sizes.append(len(reader.poll(7, 5)))
+    assert max(sizes) <= 7
+
+
+def test_what_was_not_committed_is_read_again(log: Log) -> None:
+    values = publish(log, 60)
+    first = log.open()
+    handled = read(first, 20, limit=20)
+    read(first, 20, commit=False, limit=20)
+    first.close()
+    rest = read(log.open(), 60 - len(handled))
+    assert {m.value for m in handled} | {m.value for m in rest} == set(values)
+    assert not {m.value for m in handled} & {m.value for m in rest}
+
+
+def test_a_killed_consumer_loses_nothing(log: Log) -> None:
+    values = publish(log, 100)
+    victim = log.program("broker = open_log(); print(len(broker.poll(30, 30)), flush=True); time.sleep(60)")
+    assert victim.stdout
+    assert int(victim.stdout.readline()) > 0
+    victim.kill()
+    victim.wait()
+    victim.stdout.close()
+    assert {message.value for message in read(log.open(), 100)} == set(values)
+
+
+def test_two_consumers_share_and_both_work(log: Log) -> None:
+    one, other = log.open(), log.open()
+    deadline = time.monotonic() + WAIT_S
+    seen: Counter[str] = Counter()
+    values: set[bytes] = set()
+    wanted = 0
+    with ThreadPoolExecutor(2) as threads:
+        while min(seen["one"], seen["other"]) == 0 or len(values) < wanted:
+            assert time.monotonic() < deadline, f"not shared: {seen}"
+            if wanted < 2000:
+                publish(log, 40, wanted)
+                wanted += 40
+            polls = {name: threads.submit(broker.poll, 50, 0.5) for name, broker in (("one", one), ("other", other))}
+            for name, poll in polls.items():
+                seen[name] += len(poll.result())
+                values |= {message.value for message in poll.result()}
+            one.commit()
+            other.commit()
+    assert sum(log.open().lag().values()) == 0
+
+
+def test_a_slow_batch_keeps_its_partitions(log: Log) -> None:
+    """Longer than the session timeout, while another consumer joins: heartbeats go on beside the work."""
+    values = publish(log, 40)
+    slow = log.open()
+    taken = read(slow, 20, commit=False, limit=20)
+    other = log.open()
+    stolen: list[Message] = []
+    done = Event()
+    with ThreadPoolExecutor(1) as thread:
+        joining = thread.submit(keep_reading, other, stolen, done)
+        time.sleep(SESSION_TIMEOUT_MS / 1000 * 1.4)
+        slow.commit()
+        rest: list[Message] = []
+        deadline = time.monotonic() + WAIT_S
+        while len({m.value for m in taken + rest + stolen}) < 40 and time.monotonic() < deadline:
+            rest += slow.poll(50, 0.2)
+            slow.commit()
+        done.set()
+        joining.result()
+    assert not {m.value for m in taken} & {m.value for m in stolen}, "a slow batch was taken away and read twice"
+    assert {m.value for m in taken + rest + stolen} == set(values)
+
+
+def test_a_poison_record_is_delivered_as_it_is(log: Log) -> None:
+    poison = b"\x00\xff not an article \xed\xa0\x80"
+    log.open().publish(log.topic, [Outgoing(b"k", poison), Outgoing(b"k", b""), Outgoing(b"k", b"after")])
+    assert [message.value for message in read(log.open(), 3)] == [poison, b"", b"after"]
+
+
+def test_lag_counts_what_is_not_committed(log: Log) -> None:
+    publish(log, 30)
+    reader = log.open()
+    read(reader, 30, commit=False)
+    assert sum(reader.lag().values()) == 30
+    reader.commit()
+    assert sum(reader.lag().values()) == 0
+
+
+def test_a_restart_is_waited_out(log: Log) -> None:
+    if log.restart is None:
+        pytest.skip("this broker keeps its log in memory only")
+    values = publish(log, 50)
+    reader = log.open()
+    before = read(reader, 20, limit=20)
+    log.restart()
+    values += publish(log, 50, 50)
+    found = {message.value for message in before}
+    deadline = time.monotonic() + 60
+    while found != set(values):
+        assert time.monotonic() < deadline, f"{len(found)} of {len(values)} after the restart"
+        found |= {message.value for message in reader.poll(50, 1)}
+        reader.commit()
+
+
+def test_a_writer_that_commits_late_is_not_skipped(database_url: str) -> None:
+    """The trap of a log on a table: an offset drawn early and committed late lies behind the reader."""
+    from monitor.broker.postgres import PostgresBroker
+
+    writer, reader = PostgresBroker(database_url, "news", "g"), PostgresBroker(database_url, "news", "g")
+    writer.publish("news", [Outgoing(b"a", b"first")])
+    assert [m.value for m in read(reader, 1)] == [b"first"]
+    with psycopg.connect(database_url.replace("+psycopg", "")) as late:
+        late.execute("UPDATE log_ends SET next = next + 1 WHERE topic = 'news' RETURNING partition, next")
+        row = late.execute("SELECT partition, next FROM log_ends WHERE topic = 'news'").fetchone()
+        assert row
+        late.execute(
+            'INSERT INTO log_messages (topic, partition, "offset", key, value) VALUES (%s, %s, %s, %s, %s)',
+            ["news", row[0], row[1] - 1, b"a", b"late"],
+        )
+        with ThreadPoolExecutor(1) as thread:
+            after = thread.submit(writer.publish, "news", [Outgoing(b"a", b"after")])
+            assert reader.poll(10, 0.5) == []
+            assert not after.done(), "a second writer drew an offset beyond an uncommitted one"
+            late.commit()
+            after.result(10)
+    assert [m.value for m in read(reader, 2)] == [b"late", b"after"]
+    writer.close()
+    reader.close()
