@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import psycopg
@@ -146,12 +147,18 @@ def _locked(cluster: Cluster) -> Iterator[None]:
 
 
 def _answers(cluster: Cluster, database: str) -> bool:
+    """Does a server run? One that is recovering is waited for: under the lock nobody else is starting it."""
+    _wait(lambda: _ask(cluster, database) != "starting", READY_TIMEOUT_S)
+    return _ask(cluster, database) == "ready"
+
+
+def _ask(cluster: Cluster, database: str) -> Literal["ready", "starting", "absent"]:
     try:
         with cluster.connect(database) as connection:
-            return connection.execute("SELECT 1").fetchone() == (1,)
+            connection.execute("SELECT 1")
     except psycopg.OperationalError as error:
-        # There, but recovering: under the lock nobody else is starting it.
-        return "starting up" in str(error) and _wait(lambda: _answers(cluster, database), READY_TIMEOUT_S)
+        return "starting" if "starting up" in str(error) else "absent"
+    return "ready"
 
 
 def _server_user() -> pwd.struct_passwd | None:
@@ -259,7 +266,7 @@ def _start_guard(cluster: Cluster, user: pwd.struct_passwd | None) -> subprocess
 
 
 def _wait_until_ready(cluster: Cluster, guard: subprocess.Popen[bytes]) -> None:
-    ready = _wait(lambda: guard.poll() is not None or _answers(cluster, "postgres"), READY_TIMEOUT_S)
+    ready = _wait(lambda: guard.poll() is not None or _ask(cluster, "postgres") == "ready", READY_TIMEOUT_S)
     if not ready or guard.poll() is not None:
         last = cluster.log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
         raise ServerFailed(f"the private database did not start; its last word: {last[0]!r}; see {cluster.log}")

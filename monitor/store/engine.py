@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
@@ -19,6 +20,9 @@ Database = Engine
 PATIENCE_S = 300.0  # a database restart with a recovery fits well inside
 RETRY_S = 0.5
 UNDEFINED_TABLE = "42P01"
+
+# SQLAlchemy's errors, and psycopg's own where COPY uses its cursor.
+_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -35,7 +39,7 @@ def transaction(database: Database) -> Iterator[Connection]:
     try:
         with database.begin() as connection:
             yield connection
-    except (OperationalError, InterfaceError) as error:
+    except _AWAY as error:
         raise Unavailable(f"the database doesn't answer ({_cause(error)}); start it, or wait for it") from error
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
@@ -59,6 +63,7 @@ def patiently(what: str, act: Callable[[], T], stopped: Callable[[], bool] = lam
         time.sleep(RETRY_S)
 
 
-def _cause(error: DBAPIError) -> str:
-    lines = str(error.orig).strip().splitlines()
-    return lines[0] if lines else type(error.orig).__name__
+def _cause(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__

@@ -1,6 +1,6 @@
 """A worker program for tests: the real worker, store and brokers, judged by checksum. Runs until SIGTERM.
 
-python worker.py DATABASE_URL postgres|KAFKA_SERVERS TOPIC GROUP BATCH_ARTICLES
+python worker.py DATABASE_URL postgres|KAFKA_SERVERS TOPIC GROUP BATCH_ARTICLES SESSION_TIMEOUT_MS
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monitor.store.engine import open_database
 from monitor.worker import Worker
 
 
-def main(url: str, servers: str, topic: str, group: str, batch_articles: str) -> None:
+def main(url: str, servers: str, topic: str, group: str, batch_articles: str, session_timeout_ms: str) -> None:
     start_logging("test-worker", level="warning")
 
     def connect() -> Broker:
@@ -26,7 +26,7 @@ def main(url: str, servers: str, topic: str, group: str, batch_articles: str) ->
             return PostgresBroker(url, topic, group)
         from monitor.broker.kafka import KafkaBroker, connection_settings
 
-        return KafkaBroker(connection_settings(servers), topic, group, session_timeout_ms=6_000)
+        return KafkaBroker(connection_settings(servers), topic, group, session_timeout_ms=int(session_timeout_ms))
 
     stop: threading.Event = stopped_by_signals()
     Worker(
