@@ -42,6 +42,7 @@ class Found:
 def list_sources(settings: Settings, states: Sequence[FeedState] = ()) -> int:
     """`tocsin sources list`: one line a source; its health where the database was asked."""
     known = {state.name: state for state in states}
+    print(f"{'NAME':<34} {'KIND':<8} EVERY  {'HEALTH':<28} URL")
     for source in read_sources(settings.feeds, settings.data_dir):
         feed = source.feed
         print(

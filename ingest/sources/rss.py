@@ -13,11 +13,16 @@ import feedparser
 from ingest.dates import parse_date
 from ingest.entries import Entry
 from ingest.fetch import Fetched, SourceUnavailable
+from ingest.log import readable
 
 ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 YEAR = re.compile(r"\d{4}")
 PROLOGUE_BYTES = 65536
 WEB_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+CONTROLS = bytes(set(range(32)) - set(b"\t\n\r"))
+SURROGATE = re.compile(rb"&#(?:[xX]([dD][89a-fA-F][0-9a-fA-F]{2})|(5[5-7]\d{3}));")
+SURROGATES = re.compile(rb"(?:" + SURROGATE.pattern + rb")+")
 
 HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
 """Complaints after which everything was read all the same."""
@@ -32,7 +37,7 @@ def parse_feed(answer: Fetched, *, is_aggregator: bool = False) -> tuple[list[En
         raise SourceUnavailable("it declares XML entities, which no feed needs and bombs are made of")
     headers = {"content-type": answer.content_type, "content-location": answer.url}
     try:
-        feed = feedparser.parse(io.BytesIO(answer.body), response_headers=headers, sanitize_html=False)
+        feed = feedparser.parse(io.BytesIO(_mended(answer.body)), response_headers=headers, sanitize_html=False)
     except Exception as error:
         raise SourceUnavailable(f"its feed can't be parsed: {type(error).__name__}: {error}") from error
     fault = feed.get("bozo_exception") if feed.bozo else None
@@ -42,6 +47,19 @@ def parse_feed(answer: Fetched, *, is_aggregator: bool = False) -> tuple[list[En
     if not feed.entries and not is_whole:
         raise SourceUnavailable(f"its XML is malformed: {fault}")
     return [_entry(entry, is_aggregator) for entry in feed.entries], is_whole
+
+
+def _mended(body: bytes) -> bytes:
+    """Without what XML forbids but feeds contain, so that one bad character doesn't cost the whole feed: control
+    bytes, and references to halves of a surrogate pair (made by software that escapes UTF-16 units one by one)."""
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:4]:
+        return body  # UTF-16 or UTF-32: other bytes
+    return SURROGATES.sub(_as_characters, body.translate(None, CONTROLS))
+
+
+def _as_characters(references: re.Match[bytes]) -> bytes:
+    units = [int(hexa, 16) if hexa else int(number) for hexa, number in SURROGATE.findall(references[0])]
+    return readable("".join(map(chr, units))).encode("ascii", "xmlcharrefreplace")
 
 
 def _no_feed(answer: Fetched, fault: object) -> str:

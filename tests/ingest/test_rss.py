@@ -178,3 +178,24 @@ def test_an_entry_without_url_and_id_is_known_by_its_text() -> None:
     assert article.url is None
     assert article.source_id is not None
     assert article.source_id.startswith("Only a title")
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("", ""),
+        ("<![CDATA[  ]]>", ""),
+        ("Before\x00\x1fafter", "Beforeafter"),
+        (
+            "Pair &#xD83D;&#xDE00; &#55357;&#56832; lone &#xD800; Hangul &#55000;",
+            "Pair 😀 😀 lone \ufffd Hangul \ud6d8",
+        ),
+        ("&lt;b&gt;Bold&lt;/b&gt; &amp;amp; more", "<b>Bold</b>"),
+    ],
+)
+def test_odd_titles_are_handed_on_for_the_worker_to_judge(title: str, expected: str) -> None:
+    (entry, *_), _ = parse_feed(answer(rss(f"<item><title>{title}</title><link>/x</link></item>")))
+    article = raw_article(FEED, entry, FEED.url, NOW, False)
+    assert article.title.startswith(expected)
+    assert article.url == "https://a.example/x"
+    article.title.encode()
