@@ -1,4 +1,4 @@
-"""The tables of alerting: rules, what was learned, episodes, what was told and what waits. Owns the schema, no query."""
+"""The tables of alerting: rules, what was learned, episodes, what was told, what waits. Owns the schema, no query."""
 
 from __future__ import annotations
 

@@ -1,125 +1,104 @@
-"""What the dashboard reads of episodes, their evidence and verdicts, rules and silences. Writes nothing."""
+"""What an evaluation reads of episodes, their evidence and the data's completeness. Writes nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
-from monitor.alerts.episodes import Episode
-from monitor.store.reads import read
-
-
-class Verdict(NamedTuple):
-    """What a person said of an episode: acknowledged, useful or noise."""
-
-    verdict: str
-    who: str
-    note: str
-    at: datetime
+from monitor.alerts.completeness import FeedFacts, Progress
+from monitor.alerts.episodes import Episode, Evidence
+from monitor.store.alerts import _EPISODE, Transaction, _column, episode_of
+from monitor.types import Scope
 
 
-class Told(NamedTuple):
-    """What was decided to be told of an episode."""
-
-    channel: str
-    reason: str
-    at: datetime
+def progress(tx: Transaction) -> list[Progress]:
+    return [Progress(*row) for row in tx.execute(text("SELECT partition, counted_at FROM watermarks"))]
 
 
-class Silence(NamedTuple):
-    id: int
-    scope: str
-    rule: str | None
-    starts: datetime
-    ends: datetime
-    who: str
-    comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class SeenEpisode:
-    """An episode with its rule's name, its newest verdict, and who has acknowledged it."""
-
-    episode: Episode
-    rule: str | None
-    verdict: str | None
-    acknowledged_by: str | None
-    changed_at: datetime
-
-
-_EPISODES = """
-SELECT e.id, e.incident, coalesce(e.rule, 0), e.scope, e.number, e.kinds, e.sentiment, e.model, e.phase, e.since,
-       e.detected, e.opened_at, e.ended, e.expected, e.seen, e.severity, e.peak, e.reason, e.volume_only,
-       e.publishers, e.also, e.missing, e.reopened,
-       r.name, verdict.verdict, acknowledged.who, e.changed_at
-FROM episodes e
-LEFT JOIN rules r ON r.id = e.rule
-LEFT JOIN LATERAL (SELECT f.verdict FROM feedback f WHERE f.episode = e.id AND f.verdict IN ('useful', 'noise')
-                   ORDER BY f.id DESC LIMIT 1) verdict ON true
-LEFT JOIN LATERAL (SELECT f.who FROM feedback f WHERE f.episode = e.id ORDER BY f.id LIMIT 1) acknowledged ON true
-"""
-_RUNNING = text(_EPISODES + "WHERE e.phase <> 'closed' ORDER BY e.peak DESC, e.opened_at DESC LIMIT :limit")
-_OVER = text(_EPISODES + "WHERE e.phase = 'closed' ORDER BY e.opened_at DESC LIMIT :limit")
-_ONE = text(_EPISODES + "WHERE e.id = :id")
-
-
-def running_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
-    """Those not yet closed, the rarest first."""
-    return [_seen(row) for row in read(engine, _RUNNING, {"limit": limit})]
-
-
-def past_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
-    """The closed ones, newest first."""
-    return [_seen(row) for row in read(engine, _OVER, {"limit": limit})]
-
-
-def episode(engine: Engine, id: str) -> SeenEpisode | None:
-    rows = read(engine, _ONE, {"id": id})
-    return _seen(rows[0]) if rows else None
-
-
-def evidence(engine: Engine, id: str, limit: int = 200) -> list[str]:
-    """The articles behind an episode, newest first."""
-    statement = text("SELECT article FROM episode_stories WHERE episode = :id ORDER BY at DESC LIMIT :limit")
-    return [row[0] for row in read(engine, statement, {"id": id, "limit": limit})]
-
-
-def publishers(engine: Engine, id: str) -> list[tuple[str, int]]:
-    """Who told the stories behind an episode, and how many each."""
-    statement = text(
-        """SELECT family, count(*) FROM episode_stories, unnest(families) AS family
-           WHERE episode = :id GROUP BY family ORDER BY 2 DESC, 1"""
+def feed_facts(tx: Transaction) -> list[FeedFacts]:
+    rows = tx.execute(
+        text("SELECT name, cadence_s, failures, error, ok_at, article_at, gaps_s FROM feeds ORDER BY name")
     )
-    return [(row[0], row[1]) for row in read(engine, statement, {"id": id})]
+    return [
+        FeedFacts(
+            name,
+            timedelta(seconds=cadence),
+            failures,
+            error,
+            ok_at,
+            article_at,
+            tuple(timedelta(seconds=gap) for gap in gaps),
+        )
+        for name, cadence, failures, error, ok_at, article_at, gaps in rows
+    ]
 
 
-def verdicts(engine: Engine, id: str) -> list[Verdict]:
-    """All that was ever said of an episode, oldest first."""
-    statement = text("SELECT verdict, who, note, at FROM feedback WHERE episode = :id ORDER BY id")
-    return [Verdict(*row) for row in read(engine, statement, {"id": id})]
+def last_episodes(tx: Transaction, rule: int, scopes: Sequence[str]) -> list[Episode]:
+    """The newest episode of each of these scopes under a rule."""
+    statement = text(f"""
+        SELECT DISTINCT ON (scope) {_EPISODE} FROM episodes
+        WHERE rule = :rule AND scope = ANY(:scopes) ORDER BY scope, number DESC""")  # noqa: S608 (constant)
+    return [episode_of(row) for row in tx.execute(statement, {"rule": rule, "scopes": list(scopes)})]
 
 
-def told(engine: Engine, id: str) -> list[Told]:
-    """When which channel was told of an episode."""
-    statement = text("SELECT channel, reason, at FROM told WHERE episode = :id ORDER BY id")
-    return [Told(*row) for row in read(engine, statement, {"id": id})]
+def to_remind(tx: Transaction, now: datetime, after: timedelta) -> list[Episode]:
+    """Open episodes that nobody has looked at and that were last told so long ago."""
+    statement = text(f"""
+        SELECT {_EPISODE} FROM episodes e WHERE phase IN ('open', 'growing') AND opened_at <= :before
+          AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.episode = e.id)
+          AND NOT EXISTS (SELECT 1 FROM told t WHERE t.incident = e.incident AND t.at > :before)
+          AND NOT EXISTS (SELECT 1 FROM deferred d WHERE d.incident = e.incident)""")  # noqa: S608 (constant)
+    return [episode_of(row) for row in tx.execute(statement, {"before": now - after})]
 
 
-def silences(engine: Engine, now: datetime) -> list[Silence]:
-    """Those that hold now or later."""
-    statement = text(
-        """SELECT s.id, s.scope, r.name, s.starts, s.ends, s.who, s.comment
-           FROM silences s LEFT JOIN rules r ON r.id = s.rule WHERE s.ends > :now ORDER BY s.ends"""
-    )
-    return [Silence(*row) for row in read(engine, statement, {"now": now})]
+def counts_of(tx: Transaction, episode: Episode, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
+    """The episode's stories per five-minute bucket."""
+    statement = text(f"""
+        SELECT at, sum({_column(episode.sentiment)}) FROM counts
+        WHERE model = :model AND minutes = 5 AND scope = (SELECT id FROM scopes WHERE key = :scope)
+          AND kind = ANY(:kinds) AND at >= :since AND at < :until GROUP BY at ORDER BY at""")  # noqa: S608 (a column)
+    values = {
+        "model": episode.model,
+        "scope": episode.scope,
+        "kinds": list(episode.kinds),
+        "since": since,
+        "until": until,
+    }
+    return [(at, int(stories)) for at, stories in tx.execute(statement, values)]
 
 
-def _seen(row: Any) -> SeenEpisode:
-    values = list(row)
-    for place in (5, 20, 21):  # kinds, also, missing
-        values[place] = tuple(values[place])
-    names = Episode.__slots__
-    return SeenEpisode(Episode(**dict(zip(names, values[:23], strict=True))), *values[23:])
+def evidence_of(tx: Transaction, episode: str) -> list[Evidence]:
+    """The stories behind an episode, newest first."""
+    statement = text("""
+        SELECT s.story, s.article, a.title, a.url, a.publisher, s.at, s.families
+        FROM episode_stories s JOIN articles a ON a.id = s.article WHERE s.episode = :id ORDER BY s.at DESC, s.story""")
+    return [
+        Evidence(
+            story=row[0], article=row[1], title=row[2], url=row[3], publisher=row[4], at=row[5], families=tuple(row[6])
+        )
+        for row in tx.execute(statement, {"id": episode})
+    ]
+
+
+def company_names(tx: Transaction, episode: Episode) -> dict[str, str]:
+    """Key -> name of the companies that an episode's message names."""
+    keys = {Scope.of(key).company for key in (episode.scope, *episode.also)} - {None}
+    rows = tx.execute(text("SELECT company, name FROM companies WHERE company = ANY(:keys)"), {"keys": list(keys)})
+    return dict(row.tuple() for row in rows)
+
+
+def precision(tx: Transaction, rule: int) -> tuple[int, int, int]:
+    """(useful, noise, unmarked) episodes of a rule so far."""
+    statement = text("""
+        SELECT count(*) FILTER (WHERE v = 'useful'), count(*) FILTER (WHERE v = 'noise'),
+               count(*) FILTER (WHERE v IS NULL)
+        FROM (SELECT (SELECT verdict FROM feedback f WHERE f.episode = e.id AND verdict <> 'acknowledged'
+              ORDER BY f.id DESC LIMIT 1) AS v FROM episodes e WHERE e.rule = :rule) judged""")
+    row = tx.execute(statement, {"rule": rule}).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def open_count(tx: Transaction) -> int:
+    return int(tx.execute(text("SELECT count(*) FROM episodes WHERE phase <> 'closed'")).scalar_one())

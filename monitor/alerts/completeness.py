@@ -1,0 +1,101 @@
+"""How complete the data are: silent feeds, workers that lag, and up to when buckets are final. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from monitor.alerts.watch import LATE
+from monitor.types import BUCKET, bucket_of
+
+GRACE = timedelta(seconds=60)
+"""From a feed's answer to its rows where nothing lags."""
+LAG_TOLD = timedelta(minutes=10)
+GAPS_NEEDED = 5
+LEAST_SILENCE = timedelta(hours=1)
+UNKNOWN_SILENCE = timedelta(days=1)
+"""For a feed whose own gaps are not known yet."""
+FAILURES = 3
+GIVEN_UP = timedelta(days=3)
+"""A feed that is silent for longer is no longer waited for: its absence has become normal."""
+
+
+class FeedFacts(NamedTuple):
+    """What is remembered of a feed."""
+
+    name: str
+    cadence: timedelta
+    failures: int
+    error: str | None
+    ok_at: datetime | None
+    article_at: datetime | None
+    gaps: tuple[timedelta, ...]
+
+
+class SilentFeed(NamedTuple):
+    """A feed that has been silent for longer than it ever is."""
+
+    name: str
+    since: datetime
+    usual: timedelta
+    error: str | None
+
+
+class Progress(NamedTuple):
+    """How far the rows of a partition have come."""
+
+    partition: int
+    counted_at: datetime
+
+
+def silent_feeds(feeds: Sequence[FeedFacts], now: datetime) -> list[SilentFeed]:
+    """Those without news for longer than their own normal gap, or that cannot be reached."""
+    out = []
+    for feed in feeds:
+        usual = usual_gap(feed)
+        last = feed.article_at or feed.ok_at
+        unreachable = feed.failures >= FAILURES and (feed.ok_at is None or now - feed.ok_at > 3 * feed.cadence)
+        if last is not None and (now - last > usual or unreachable):
+            out.append(SilentFeed(feed.name, last, usual, feed.error if feed.failures else None))
+    return out
+
+
+def usual_gap(feed: FeedFacts) -> timedelta:
+    """Half as long again as the longest of its latest gaps, at least three of its cadences and an hour."""
+    if len(feed.gaps) < GAPS_NEEDED:
+        return max(UNKNOWN_SILENCE, 3 * feed.cadence)
+    return max(1.5 * max(feed.gaps), 3 * feed.cadence, LEAST_SILENCE)
+
+
+def missing(
+    silent: Sequence[SilentFeed], lag: Mapping[int, int], progress: Sequence[Progress], now: datetime
+) -> tuple[str, ...]:
+    """What holds back all-clears, alarms on the share alone, and learning; in words."""
+    out = [f"{one.name} is silent since {_ago(now - one.since)}" for one in silent if now - one.since < GIVEN_UP]
+    if len(out) > 3:
+        out = [*out[:3], f"{len(out) - 3} more feeds are silent"]
+    behind = [one for one in progress if lag.get(one.partition, 0) and now - one.counted_at > LAG_TOLD]
+    if behind:
+        messages = sum(lag.values())
+        out.append(
+            f"workers are {_ago(now - min(one.counted_at for one in behind))} behind, {messages:,} messages wait"
+        )
+    return tuple(out)
+
+
+def _ago(length: timedelta) -> str:
+    hours = length.total_seconds() / 3600
+    if hours < 2:
+        return f"{max(1, round(hours * 60))} min"
+    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def last_final(lag: Mapping[int, int], progress: Sequence[Progress], now: datetime) -> datetime:
+    """The start of the newest bucket that is final: every partition with lag has passed it, or it is six hours old."""
+    reached = [one.counted_at for one in progress if lag.get(one.partition, 0)]
+    unknown = any(
+        waiting and partition not in {one.partition for one in progress} for partition, waiting in lag.items()
+    )
+    boundary = now - LATE if unknown else min([now - GRACE, *reached])
+    return bucket_of(max(boundary, now - LATE)) - BUCKET

@@ -1,0 +1,242 @@
+"""Readings -> episodes and what is worth telling, one rule at a time. Pure but for the evidence it asks for.
+
+Final buckets move the machine; buckets that are still open may only open an episode or let it grow, so that late
+stories can speed an alarm up but never bring an early all-clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from monitor.alerts import detector
+from monitor.alerts.episodes import (
+    Episode,
+    Evidence,
+    Rising,
+    Running,
+    choose,
+    identity,
+    moved,
+    opened,
+    suffices,
+    with_joined,
+)
+from monitor.alerts.readings import Reading
+from monitor.alerts.rules import Rule, as_asked, watches
+from monitor.alerts.state import EpisodeState, Levels, Transition, step
+from monitor.alerts.watch import LATE, NOBODY, Glance
+from monitor.types import Scope
+
+Reason = Literal["first", "worse", "reminder", "closed"]
+REASON_OF: dict[str, Reason] = {"opened": "first", "grew": "worse", "reopened": "worse", "closed": "closed"}
+URGENT = frozenset({"opened", "grew", "reopened", "resumed"})
+"""What a bucket that is not final yet may do."""
+
+Ask = Callable[[Mapping[str, datetime]], Mapping[str, tuple[Evidence, ...]]]
+"""Scope key -> since: the stories counted live for it since then."""
+
+
+class Standing(NamedTuple):
+    """Where the machine stands for one scope of a rule."""
+
+    state: EpisodeState
+    number: int
+    """Episodes of this key so far."""
+    stepped_to: datetime
+    """The newest bucket taken in."""
+
+
+class Tell(NamedTuple):
+    """Something worth telling about an episode."""
+
+    episode: Episode
+    reason: Reason
+    at: datetime
+
+
+@dataclass
+class Judgement:
+    """What one evaluation changes for one rule."""
+
+    standings: dict[str, Standing] = field(default_factory=dict)
+    episodes: dict[str, Episode] = field(default_factory=dict)
+    evidence: dict[str, tuple[Evidence, ...]] = field(default_factory=dict)
+    """By episode id."""
+    tells: list[Tell] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What one evaluation of a rule knows."""
+
+    rule: Rule
+    levels: Levels
+    model: int
+    standings: Mapping[str, Standing]
+    running: Mapping[str, Episode]
+    """Episodes by scope: the last of each machine that is not quiet."""
+    behind: Sequence[Running]
+    """Stories of every rule's open and recent episodes."""
+    missing: Sequence[str]
+    """What is incomplete, in words."""
+    ask: Ask
+    now: datetime
+
+
+def judge(desk: Desk, seen: Glance, *, final: bool, into: Judgement) -> None:
+    """Step the rule's machines over each bucket of a glance, in order; what changes goes `into` the judgement."""
+    for column, at in enumerate(seen.times):
+        readings = _readings(desk, seen, column, into)
+        for_machine = _admitted(desk, readings, at, final, into)
+        _settle(desk, for_machine, at, final, into)
+
+
+def _readings(desk: Desk, seen: Glance, column: int, into: Judgement) -> list[Reading]:
+    """Of scopes that may ring or whose machine is awake; all others would change nothing."""
+    loud = set(np.flatnonzero(_may_ring(desk, seen.surface, column)).tolist())
+    awake = {name for name, one in {**desk.standings, **into.standings}.items() if one.state.phase != "quiet"}
+    rows = [
+        row
+        for row, name in enumerate(seen.bank.scopes)
+        if name != NOBODY and (row in loud or name in awake) and watches(desk.rule, Scope.of(name))
+    ]
+    found = detector.readings(seen.bank, seen.block, seen.surface, column, rows, complete=not desk.missing)
+    return [as_asked(desk.rule, one) for one in found]
+
+
+def _may_ring(desk: Desk, surface: detector.Surface, column: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    if desk.rule.at_least is not None:
+        return np.asarray(surface.recent_seen[:, column] >= desk.rule.at_least)
+    return np.asarray((surface.severity[:, column] >= desk.levels.open) & surface.elevated[:, column])
+
+
+def _standing(desk: Desk, into: Judgement, scope: str) -> Standing | None:
+    return into.standings.get(scope) or desk.standings.get(scope)
+
+
+def _admitted(
+    desk: Desk, readings: Sequence[Reading], at: datetime, final: bool, into: Judgement
+) -> list[tuple[Reading, Transition | None]]:
+    """Each reading with the change it would make; what came late, or was taken in before, makes none."""
+    out: list[tuple[Reading, Transition | None]] = []
+    for reading in readings:
+        before = _standing(desk, into, reading.scope)
+        if before and (at < before.stepped_to or (final and at == before.stepped_to)):
+            continue
+        if desk.now - at > LATE:
+            reading = replace(reading, severity=min(reading.severity, -1.0))
+        state = before.state if before else EpisodeState(scope=reading.scope)
+        _, change = step(state, reading, desk.levels)
+        out.append((reading, change))
+    return out
+
+
+def _settle(
+    desk: Desk, admitted: Sequence[tuple[Reading, Transition | None]], at: datetime, final: bool, into: Judgement
+) -> None:
+    wants = {reading.scope: change for reading, change in admitted if change and change.change in URGENT}
+    stories = desk.ask({scope: change.reading.since for scope, change in wants.items()})
+    rising = [
+        Rising(change, stories.get(scope, ()))
+        for scope, change in wants.items()
+        if change.change == "opened"
+        and suffices(stories.get(scope, ()), desk.rule.min_stories, desk.rule.min_publishers)
+    ]
+    ids = {one.scope: identity(desk.rule.id, one.scope, _number(desk, into, one.scope) + 1) for one in rising}
+    choice = choose(desk.rule.id, rising, [*desk.behind, *_fresh(desk, into)], ids)
+    joined = {one.scope for one, _ in choice.joins}
+    incident_of = {one.scope: incident for one, incident in choice.opens}
+    for reading, change in admitted:
+        scope = reading.scope
+        held = (
+            change is not None
+            and change.change in URGENT
+            and (scope in joined or not _is_backed(desk, stories.get(scope, ()), change))
+        )
+        if held and change and change.change == "opened":
+            continue
+        if not final and (held or change is None or change.change not in URGENT):
+            continue
+        _take(desk, replace(reading, severity=-1.0) if held else reading, incident_of.get(scope), stories, at, into)
+    _join(desk, [(one.scope, host) for one, host in choice.joins], into)
+
+
+def _number(desk: Desk, into: Judgement, scope: str) -> int:
+    before = _standing(desk, into, scope)
+    return before.number if before else 0
+
+
+def _is_backed(desk: Desk, stories: Sequence[Evidence], change: Transition) -> bool:
+    """Opening asks for the rule's evidence; growing and coming back ask for its witnesses."""
+    least = desk.rule.min_stories if change.change in ("opened", "reopened") else 1
+    return suffices(stories, least, desk.rule.min_publishers)
+
+
+def _fresh(desk: Desk, into: Judgement) -> list[Running]:
+    """Episodes that this very evaluation opened, for the buckets after."""
+    return [
+        Running(
+            one.rule, one.id, one.incident, one.scope, frozenset(story.story for story in into.evidence.get(id, ()))
+        )
+        for id, one in into.episodes.items()
+        if one.rule == desk.rule.id
+    ]
+
+
+def _join(desk: Desk, joins: Sequence[tuple[str, str]], into: Judgement) -> None:
+    known = {one.id: one for one in desk.running.values()} | into.episodes
+    for scope, host in joins:
+        if host in known and scope not in known[host].also:
+            into.episodes[host] = known[host] = with_joined(known[host], {scope})
+
+
+def _take(
+    desk: Desk,
+    reading: Reading,
+    incident: str | None,
+    stories: Mapping[str, tuple[Evidence, ...]],
+    at: datetime,
+    into: Judgement,
+) -> None:
+    """Step one machine for good, and carry the change to its episode."""
+    scope = reading.scope
+    before = _standing(desk, into, scope) or Standing(EpisodeState(scope=scope), 0, at)
+    state, change = step(before.state, reading, desk.levels)
+    number = before.number + (change is not None and change.change == "opened")
+    if state == before.state and change is None and state.phase == "quiet":
+        return
+    into.standings[scope] = Standing(state, number, max(at, before.stepped_to))
+    behind = stories.get(scope, ())
+    if change is not None and change.change == "opened":
+        rule = desk.rule
+        one = opened(
+            Rising(change, behind),
+            rule.id,
+            number,
+            incident,
+            rule.kinds,
+            rule.sentiment,
+            desk.model,
+            desk.missing,
+            desk.now,
+        )
+    else:
+        known = _episode(desk, into, scope)
+        if known is None:
+            return
+        one = moved(known, state, behind)
+    into.episodes[one.id] = one
+    if behind:
+        into.evidence[one.id] = behind
+    if change is not None and change.change in REASON_OF:
+        into.tells.append(Tell(one, REASON_OF[change.change], desk.now))
+
+
+def _episode(desk: Desk, into: Judgement, scope: str) -> Episode | None:
+    fresh = [one for one in into.episodes.values() if one.scope == scope and one.rule == desk.rule.id]
+    return fresh[-1] if fresh else desk.running.get(scope)

@@ -1,0 +1,237 @@
+"""An episode -> what a reader is told, in words that need no dashboard. Pure; sends nothing, signs nothing.
+
+A Message is plain data: it waits in the outbox and is rendered per channel when it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from monitor.alerts.episodes import Episode, Evidence, witnesses
+from monitor.alerts.stages import Notice
+from monitor.types import Scope
+
+Sort = Literal["first", "worse", "reminder", "closed", "list", "notice", "test"]
+STORIES_SHOWN = 5
+LISTED = 25
+RAREST_YEARS = 10
+"""A history of weeks cannot vouch for more."""
+HEADLINE_CHARS = 140
+
+
+class StoryLine(msgspec.Struct, frozen=True):
+    """A story as a message shows it."""
+
+    title: str
+    publishers: str
+    at: datetime
+    url: str | None = None
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """Negative stories per step, the newest last, and how many are usual per step."""
+
+    since: datetime
+    step_s: int
+    seen: tuple[int, ...]
+    usual: float
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reader is told."""
+
+    sort: Sort
+    title: str
+    lines: tuple[str, ...]
+    stories: tuple[StoryLine, ...] = ()
+    more: int = 0
+    """Stories, or alerts of a list, that are not shown."""
+    chart: Chart | None = None
+    link: str = ""
+    episode: str | None = None
+    """Whose acknowledge and noise links the sender signs."""
+    zone: str = "UTC"
+
+
+class Naming(msgspec.Struct, frozen=True):
+    """How things are called, and where the dashboard is."""
+
+    companies: Mapping[str, str]
+    dashboard_url: str
+    zone: str = "UTC"
+
+
+def of_episode(notice: Notice, evidence: Sequence[Evidence], chart: Chart | None, naming: Naming) -> Message:
+    """The message for one episode: what, how much, how rare, through what, how sure."""
+    episode = notice.episode
+    name = scope_name(episode.scope, naming.companies)
+    stories = ranked(evidence)
+    return Message(
+        sort=notice.reason,
+        title=_title(notice, name),
+        lines=tuple(_lines(notice, evidence, naming)),
+        stories=tuple(map(story_line, stories[:STORIES_SHOWN])) if notice.reason != "closed" else (),
+        more=max(0, len(stories) - STORIES_SHOWN) if notice.reason != "closed" else 0,
+        chart=chart,
+        link=episode_link(episode, naming.dashboard_url),
+        episode=episode.id,
+        zone=naming.zone,
+    )
+
+
+def _title(notice: Notice, name: str) -> str:
+    episode = notice.episode
+    mood = episode.sentiment
+    match notice.reason:
+        case "worse" if episode.reopened:
+            return f"{name}: {mood} news is back"
+        case "worse":
+            return f"{name}: {mood} news still rising"
+        case "reminder":
+            return f"{name}: {mood} news still above normal"
+        case "closed":
+            return f"{name}: back to normal"
+    return f"{name}: surge of {mood} news"
+
+
+def _lines(notice: Notice, evidence: Sequence[Evidence], naming: Naming) -> list[str]:
+    episode, zone = notice.episode, ZoneInfo(naming.zone)
+    since = episode.since.astimezone(zone)
+    told_by = max(episode.publishers, len(witnesses(evidence)))
+    seen = f"{plural(episode.seen, f'{episode.sentiment} story')} from {plural(told_by, 'publisher')}"
+    if notice.reason == "closed":
+        ended = (episode.ended or notice.at).astimezone(zone)
+        return [f"No longer above normal. It ran from {clock(since)} to {clock(ended, since)}: {seen}."]
+    out = [f"{seen} since {clock(since)} ({span(notice.at - episode.since)}); {usual(episode)}."]
+    out.append(f"{rarity(episode.peak)} {_reason(episode)}".strip())
+    if episode.phase == "closed":
+        out.append(f"It is over since {clock((episode.ended or notice.at).astimezone(zone))}.")
+    if episode.also:
+        also = [scope_name(one, naming.companies) for one in episode.also[:4]]
+        out.append(f"Rising through the same stories: {', '.join(also)}{' …' if len(episode.also) > 4 else ''}.")
+    missing = "; ".join(episode.missing)
+    out.append(f"Data are incomplete, so it may be more: {missing}." if missing else "Data are complete.")
+    return out
+
+
+def usual(episode: Episode) -> str:
+    expected = episode.expected
+    number = "fewer than 0.1" if expected < 0.1 else f"{expected:.1f}" if expected < 10 else f"{expected:.0f}"
+    return f"usual here at this time: {number}"
+
+
+def _reason(episode: Episode) -> str:
+    if episode.reason == "share":
+        return "Not more stories than usual, but more of them are bad."
+    return "More news altogether, in its usual mix." if episode.volume_only else ""
+
+
+def rarity(severity: float) -> str:
+    """How often chance alone brings this on this very series."""
+    weeks = 10.0**severity
+    if weeks >= RAREST_YEARS * 52:
+        return f"By chance, less than once in {RAREST_YEARS} years here."
+    if weeks >= 104:
+        return f"By chance, about once in {weeks / 52:.0f} years here."
+    if weeks >= 9:
+        return f"By chance, about once in {weeks / 4.35:.0f} months here."
+    if weeks >= 1.5:
+        return f"By chance, about once in {weeks:.0f} weeks here."
+    return "By chance, about once a week here." if weeks >= 0.7 else "By chance, several times a week here."
+
+
+def of_list(notices: Sequence[Notice], why: str, naming: Naming) -> Message:
+    """Many at once: one line each, the rarest first, and where the rest is."""
+    first = "Digest" if why == "digest" else f"{plural(len(notices), 'more alert')} at once"
+    title = f"{first}: {plural(len(notices), 'alert')}" if why == "digest" else first
+    ordered = sorted(notices, key=lambda one: -one.episode.peak)
+    lines = tuple(_list_line(one, naming) for one in ordered[:LISTED])
+    link = f"{naming.dashboard_url.rstrip('/')}/alerts"
+    return Message(
+        sort="list", title=title, lines=lines, more=max(0, len(notices) - LISTED), link=link, zone=naming.zone
+    )
+
+
+def _list_line(notice: Notice, naming: Naming) -> str:
+    episode = notice.episode
+    since = episode.since.astimezone(ZoneInfo(naming.zone))
+    state = "over" if episode.phase == "closed" else "running"
+    seen = plural(episode.seen, f"{episode.sentiment} story")
+    name = scope_name(episode.scope, naming.companies)
+    return f"{name}: {seen} since {clock(since)}, {usual(episode)}; {state}"
+
+
+def of_silent_feed(name: str, since: datetime, usual_gap: timedelta, error: str | None, naming: Naming) -> Message:
+    at = clock(since.astimezone(ZoneInfo(naming.zone)))
+    lines = [f"Its last article came {at}; it is seldom silent for more than {span(usual_gap)}."]
+    lines.append(f"It says: {error}" if error else "It answers, but has nothing new.")
+    lines.append("Alarms go on; all-clears and alarms on the share of bad news wait for it.")
+    link = f"{naming.dashboard_url.rstrip('/')}/feeds"
+    return Message(sort="notice", title=f"Feed {name} is silent", lines=tuple(lines), link=link, zone=naming.zone)
+
+
+def of_test(channel: str, naming: Naming) -> Message:
+    line = f"This is how alerts reach you through the channel {channel}."
+    return Message(sort="test", title="Tocsin can reach you", lines=(line,), link=naming.dashboard_url)
+
+
+def scope_name(key: str, companies: Mapping[str, str]) -> str:
+    """`Delmare Lines (DELM) · Legal | Regulation`."""
+    scope = Scope.of(key)
+    if scope.company is None:
+        return scope.topic or "All news"
+    name = companies.get(scope.company, scope.company)
+    company = name if name == scope.company else f"{name} ({scope.company})"
+    return f"{company} · {scope.topic}" if scope.topic else company
+
+
+def ranked(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Most told first, then newest."""
+    return sorted(evidence, key=lambda one: (-len(one.families), -one.at.timestamp(), one.story))
+
+
+def story_line(one: Evidence) -> StoryLine:
+    others = len(one.families) - 1
+    told_by = f"{one.publisher} and {plural(others, 'other')}" if others > 0 else one.publisher
+    return StoryLine(one.title[:HEADLINE_CHARS], told_by, one.at, one.url)
+
+
+def episode_link(episode: Episode, dashboard_url: str) -> str:
+    return f"{dashboard_url.rstrip('/')}/alerts?{urlencode({'episode': episode.id})}"
+
+
+def chart_of(counts: Sequence[tuple[datetime, int]], until: datetime, usual_per_hour: float, hours: int) -> Chart:
+    """Stories per step over the last `hours`: five-minute steps for an afternoon, hours for days."""
+    step = timedelta(minutes=5 if hours <= 4 else 60)
+    steps = int(timedelta(hours=hours) / step)
+    first = until - step * steps
+    seen = [0] * steps
+    for at, stories in counts:
+        place = int((at - first) / step)
+        if 0 <= place < steps:
+            seen[place] += stories
+    return Chart(first, int(step.total_seconds()), tuple(seen), usual_per_hour * step.total_seconds() / 3600)
+
+
+def plural(number: int, word: str) -> str:
+    many = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{number:,} {word if number == 1 else many}"
+
+
+def span(length: timedelta) -> str:
+    minutes = max(1, round(length.total_seconds() / 60))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes / 60:.0f} hours" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days"
+
+
+def clock(at: datetime, beside: datetime | None = None) -> str:
+    """`24 Nov 10:02 UTC`; beside a moment of the same day only `10:40 UTC`."""
+    zone = at.tzname() or "UTC"
+    return f"{at:%H:%M} {zone}" if beside and beside.date() == at.date() else f"{at.day} {at:%b %H:%M} {zone}"

@@ -1,0 +1,198 @@
+"""The detector's bank kept up to date with the counts, final buckets first. Pure; reads no clock and no database.
+
+A bank's first row is nobody's: it has seen nothing all along. A scope that turns up later begins as its copy, so that
+"no news for a month" is known of it and its first bad hour can ring.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.alerts import calendar, detector
+from monitor.types import BUCKET, Scope, Sentiment
+
+NOBODY = "all|nobody"
+BUCKET_S = BUCKET.total_seconds()
+CHUNK = 288
+"""Buckets taken in at once while learning: a day."""
+LATE = timedelta(hours=6)
+"""What is counted later than this never rings."""
+
+Array = NDArray[np.float64]
+
+
+class Tally(NamedTuple):
+    """The counts of one scope and bucket, a rule's kinds together; `rings` is the part that came live."""
+
+    scope: str
+    at: datetime
+    total: int
+    marked: int
+    """Stories of the sentiment watched for."""
+    live_total: int
+    live_marked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is known after the last final bucket, `at`."""
+
+    bank: detector.Bank
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the buckets after a bank's last one show: column by column."""
+
+    bank: detector.Bank
+    block: detector.Block
+    surface: detector.Surface
+
+    @property
+    def times(self) -> list[datetime]:
+        return [datetime.fromtimestamp(float(at), UTC) for at in self.block.at]
+
+
+def new_watch(scopes: Iterable[str], first: datetime) -> Watch:
+    """A watch that has learned nothing yet and takes in the bucket `first` next."""
+    names = (NOBODY, *_wide_first(scopes))
+    return Watch(detector.new_bank(names, BUCKET_S, _parents(names)), first - BUCKET)
+
+
+def watch_of(bank: detector.Bank) -> Watch:
+    """The watch that goes on where a stored bank stopped."""
+    return Watch(bank, datetime.fromtimestamp(bank.at, UTC))
+
+
+def learn(watch: Watch, tallies: Sequence[Tally], until: datetime) -> Watch:
+    """Take in everything up to and without the bucket `until`, back-fills included."""
+    ordered = sorted(tallies, key=lambda one: one.at)
+    while watch.at + BUCKET < until:
+        stop = min(watch.at + BUCKET * CHUNK, until - BUCKET)
+        begin, end = (bisect_right(ordered, moment, key=lambda one: one.at) for moment in (watch.at, stop))
+        part = ordered[begin:end]
+        bank, _ = detector.advance(watch.bank, _block(watch.bank, part, watch.at + BUCKET, stop, live=False))
+        watch = Watch(bank, stop)
+    return watch
+
+
+def glance(watch: Watch, tallies: Sequence[Tally], until: datetime, *, learns: bool = True) -> tuple[Watch, Glance]:
+    """Judge the buckets after the last final one up to and with `until`, on what came live."""
+    bank = with_scopes(watch.bank, {one.scope for one in tallies})
+    block = _block(bank, tallies, watch.at + BUCKET, until, live=True)
+    after, surface = detector.advance(bank, replace(block, learn=learns))
+    return Watch(after, until), Glance(bank, block, surface)
+
+
+def with_scopes(bank: detector.Bank, scopes: Iterable[str]) -> detector.Bank:
+    """The bank with rows for scopes that it did not have; each begins as the row that never saw anything."""
+    new = _wide_first(set(scopes) - set(bank.scopes))
+    if not new:
+        return bank
+    size = len(bank.scopes)
+    grown: detector.Bank = _grow(bank, np.concatenate([np.arange(size), np.zeros(len(new), np.intp)]))
+    names = (*bank.scopes, *new)
+    return replace(grown, scopes=names, parent=np.asarray(_parents(names), np.intp))
+
+
+def _grow(value: Any, rows: NDArray[np.intp]) -> Any:
+    """Every array of a bank with its scopes re-indexed: they are the first axis of flat tables, else the last."""
+    if isinstance(value, np.ndarray):
+        return np.take(value, rows, axis=0 if value.ndim <= 2 else value.ndim - 1)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: _grow(getattr(value, field.name), rows) for field in fields(value)})
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_grow(one, rows) for one in value))
+    return value
+
+
+def _wide_first(scopes: Iterable[str]) -> list[str]:
+    return sorted(scopes, key=lambda key: (bool(_of(key).company) + bool(_of(key).topic), key))
+
+
+def _parents(names: Sequence[str]) -> list[int]:
+    row = {name: number for number, name in enumerate(names)}
+    return [-1 if name == NOBODY else row.get(parent_of(name) or "", -1) for name in names]
+
+
+def parent_of(key: str) -> str | None:
+    """The scope whose rhythm a young one borrows."""
+    scope = _of(key)
+    if scope.company and scope.topic:
+        return Scope(company=scope.company).key
+    return None if key == "all" else "all"
+
+
+def _of(key: str) -> Scope:
+    return Scope() if key == NOBODY else Scope.of(key)
+
+
+def _block(
+    bank: detector.Bank, tallies: Sequence[Tally], first: datetime, last: datetime, *, live: bool
+) -> detector.Block:
+    size = round((last - first) / BUCKET) + 1
+    at: Array = first.timestamp() + BUCKET_S * np.arange(size, dtype=np.float64)
+    marked, total = np.zeros((len(bank.scopes), size)), np.zeros((len(bank.scopes), size))
+    row = {name: number for number, name in enumerate(bank.scopes)}
+    for one in tallies:
+        column = round((one.at - first) / BUCKET)
+        if 0 <= column < size and one.scope in row:
+            here = row[one.scope], column
+            marked[here] += one.live_marked if live else one.marked
+            total[here] += one.live_total if live else one.total
+    return detector.Block(at, calendar.slots(at), marked, total)
+
+
+def sentiment_of(series: str) -> Sentiment:
+    return "positive" if series.endswith("/positive") else "negative"
+
+
+def to_bytes(bank: detector.Bank) -> bytes:
+    """A bank as compressed arrays: no code, no pickles."""
+    out = BytesIO()
+    arrays = {f"a{number}": array for number, array in enumerate(_arrays(bank))}
+    np.savez_compressed(out, scopes=np.array(bank.scopes), at=np.array(bank.at), **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def from_bytes(data: bytes) -> detector.Bank | None:
+    """The bank again; None where it was written by a detector of another shape, which must learn anew."""
+    with np.load(BytesIO(data), allow_pickle=False) as stored:
+        names = tuple(str(one) for one in stored["scopes"])
+        empty = detector.new_bank(names, BUCKET_S, _parents(names))
+        wanted = list(_arrays(empty))
+        arrays = [stored[f"a{number}"] for number in range(len(stored.files) - 2)]
+        if [one.shape for one in arrays] != [one.shape for one in wanted]:
+            return None
+        bank: detector.Bank = _filled(empty, iter(arrays))
+        return replace(bank, at=float(stored["at"]))
+
+
+def _arrays(value: Any) -> Iterable[NDArray[Any]]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _arrays(getattr(value, field.name))
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for one in value:
+            yield from _arrays(one)
+
+
+def _filled(value: Any, arrays: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return next(arrays)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: _filled(getattr(value, field.name), arrays) for field in fields(value)})
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_filled(one, arrays) for one in value))
+    return value

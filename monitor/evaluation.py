@@ -1,0 +1,255 @@
+"""One tick of alerting: read counts, judge, write episodes and messages, in one transaction. Decides nothing itself.
+
+Keeps the detector's banks in memory between ticks; the database holds them as of the last final bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from monitor.alerts import completeness, stages, watch
+from monitor.alerts.episodes import Episode, moved
+from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
+from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
+from monitor.alerts.rules import StoredRule, levels_of, watches
+from monitor.alerts.stages import Context, Notice, Plan
+from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
+from monitor.store import alerts as store
+from monitor.store import outbox, read_alerts
+from monitor.store.alerts import Transaction
+from monitor.types import BUCKET, Scope, bucket_of
+
+HISTORY = timedelta(days=35)
+LEAST_STORIES = 3
+"""Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
+RECENT = timedelta(days=3)
+"""Ended so lately, an episode still explains a wider scope's excess."""
+CHART_HOURS = 2
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Learned:
+    """A series' watch and how many back-filled stories it was learned from."""
+
+    watch: Watch
+    backfilled: int
+
+
+@dataclass
+class Evaluator:
+    """Evaluates all rules; one per process."""
+
+    channels: Sequence[str]
+    naming: Naming
+    learned: dict[tuple[int, str], Learned] = field(default_factory=dict)
+
+    def tick(self, tx: Transaction, lag: Mapping[int, int], now: datetime) -> int:
+        """One evaluation of all open buckets; the number of messages written."""
+        model = store.model_in_service(tx)
+        rules = [one for one in store.rules(tx) if one.enabled]
+        tells: list[Tell] = []
+        if model is not None and rules:
+            tells = self._judge(tx, model, rules, lag, now)
+        return self._tell(tx, tells, now)
+
+    # --- judging
+
+    def _judge(
+        self, tx: Transaction, model: int, rules: Sequence[StoredRule], lag: Mapping[int, int], now: datetime
+    ) -> list[Tell]:
+        progress = read_alerts.progress(tx)
+        silent = completeness.silent_feeds(read_alerts.feed_facts(tx), now)
+        missing = completeness.missing(silent, lag, progress, now)
+        final = completeness.last_final(lag, progress, now)
+        glances = {
+            series: self._look(tx, model, series, rules, final, not missing, now)
+            for series in sorted({one.rule.series for one in rules})
+        }
+        judgements: list[Judgement] = []
+        for one in rules:
+            desk = _desk(tx, one, model, glances[one.rule.series], missing, now)
+            into = Judgement()
+            for seen, is_final in zip(glances[one.rule.series], (True, False), strict=True):
+                if seen is not None:
+                    judge(desk, seen, final=is_final, into=into)
+            _refresh(desk, into)
+            _save(tx, one.rule.id, into, now)
+            judgements.append(into)
+        return [tell for each in judgements for tell in each.tells]
+
+    def _look(
+        self,
+        tx: Transaction,
+        model: int,
+        series: str,
+        rules: Sequence[StoredRule],
+        final: datetime,
+        learns: bool,
+        now: datetime,
+    ) -> tuple[Glance | None, Glance | None]:
+        """What the buckets that have just become final show, and those still open; the former are kept as learned."""
+        rule = next(one.rule for one in rules if one.rule.series == series)
+        known = self._known(tx, model, series, rule.kinds, now)
+        begin, newest = known.watch.at + BUCKET, bucket_of(now)
+        if begin > newest:
+            return None, None
+        tallies = store.tallies(tx, model, rule.kinds, rule.sentiment, begin, newest + BUCKET)
+        closed: Glance | None = None
+        if final >= begin:
+            live = sum(one.live_total for one in tallies) * 2 >= sum(one.total for one in tallies)
+            after, closed = watch.glance(known.watch, tallies, final, learns=learns and live)
+            known.watch = after
+            store.save_bank(tx, model, series, after.at, watch.to_bytes(after.bank), known.backfilled, now)
+        still = None
+        if known.watch.at < newest:
+            _, still = watch.glance(known.watch, [one for one in tallies if one.at > known.watch.at], newest)
+        return closed, still
+
+    def _known(self, tx: Transaction, model: int, series: str, kinds: Sequence[str], now: datetime) -> Learned:
+        """The series' watch: from memory, the database, or learned from the stored past."""
+        key = (model, series)
+        if key not in self.learned and (stored := store.load_bank(tx, model, series)):
+            bank = watch.from_bytes(stored[0])
+            if bank is not None:
+                self.learned[key] = Learned(watch.watch_of(bank), stored[1])
+        backfilled = store.stories_backfilled(tx, model, now - HISTORY)
+        known = self.learned.get(key)
+        if known is None or backfilled > 1.1 * known.backfilled + 20:
+            known = self.learned[key] = self._learn(tx, model, series, kinds, backfilled, now)
+        elif known.watch.at < now - LATE - BUCKET:
+            known.watch = _catch_up(tx, model, series, kinds, known.watch, now)
+        return known
+
+    def _learn(
+        self, tx: Transaction, model: int, series: str, kinds: Sequence[str], backfilled: int, now: datetime
+    ) -> Learned:
+        first = store.first_count(tx, model, now - HISTORY) or now - LATE
+        until = bucket_of(now - LATE)
+        begin = min(bucket_of(first), until)
+        tallies = store.tallies(tx, model, kinds, watch.sentiment_of(series), begin, until, least_stories=LEAST_STORIES)
+        fresh = watch.new_watch({one.scope for one in tallies}, begin)
+        after = watch.learn(fresh, tallies, until)
+        log.info("learned what is normal", series=series, scopes=len(after.bank.scopes) - 1, days=(until - begin).days)
+        return Learned(after, backfilled)
+
+    # --- telling
+
+    def _tell(self, tx: Transaction, tells: Sequence[Tell], now: datetime) -> int:
+        due = outbox.take_due(tx, now)
+        notices = [Notice(one.episode, one.reason, now) for one in tells]
+        running = store.running_episodes(tx)
+        notices += [Notice(one, "reminder", now) for one in read_alerts.to_remind(tx, now, stages.REMIND_AFTER)]
+        if not notices and not due:
+            return 0
+        concerned = [one.episode for one in notices] + [one.notice.episode for one in due]
+        context = Context(
+            now=now,
+            rules={one.rule.id: one.rule for one in store.rules(tx)},
+            channels=self.channels,
+            told=outbox.told_before(tx, [one.incident for one in concerned]),
+            silences=outbox.silences(tx, now),
+            running=running,
+            noise=outbox.noise(tx, [one.id for one in concerned]),
+            sent=outbox.written(tx, now - stages.LIMIT_WINDOW),
+        )
+        written = self._write(tx, stages.release(due, context), now) if due else 0
+        if due:
+            told = outbox.told_before(tx, [one.incident for one in concerned])
+            context = replace(context, told=told, sent=outbox.written(tx, now - stages.LIMIT_WINDOW))
+        return written + self._write(tx, stages.plan(notices, context), now)
+
+    def _write(self, tx: Transaction, plan: Plan, now: datetime) -> int:
+        written = 0
+        for one in plan.single:
+            message = self._message(tx, one)
+            written += outbox.post(tx, one.channel, _key(one), message, now)
+        for channel, many in plan.bundles.items():
+            key = f"list:{channel}:{many[0].episode.id}:{now:%Y%m%dT%H%M%S}"
+            why = "digest" if any(self._is_digest(tx, one) for one in many) else "limit"
+            written += outbox.post(tx, channel, key, of_list(many, why, self.naming), now)
+        outbox.log_told(tx, [*plan.single, *(one for many in plan.bundles.values() for one in many)], now)
+        outbox.log_withheld(tx, plan.withheld, now)
+        outbox.defer(tx, plan.held, now)
+        return written
+
+    def _is_digest(self, tx: Transaction, notice: Notice) -> bool:
+        return any(one.rule.id == notice.episode.rule and one.rule.digest for one in store.rules(tx))
+
+    def _message(self, tx: Transaction, notice: Notice) -> Message:
+        episode = notice.episode
+        zone = next((one.rule.zone for one in store.rules(tx) if one.rule.id == episode.rule), "UTC")
+        naming = Naming(read_alerts.company_names(tx, episode), self.naming.dashboard_url, zone)
+        until = bucket_of(notice.at) + BUCKET
+        since = until - timedelta(hours=CHART_HOURS)
+        counts = read_alerts.counts_of(tx, episode, since, until)
+        length = max(episode.detected + BUCKET - episode.since, BUCKET)
+        chart = chart_of(counts, until, episode.expected / (length / timedelta(hours=1)), CHART_HOURS)
+        return of_episode(notice, read_alerts.evidence_of(tx, episode.id), chart, naming)
+
+
+def _key(notice: Notice) -> str:
+    """The same change told twice has the same key."""
+    episode = notice.episode
+    grade = f"{episode.peak:.1f}" if notice.reason == "worse" else f"{notice.at:%Y%m%d}"
+    return f"{episode.id}:{notice.reason}:{episode.reopened}:{grade}:{notice.channel}"
+
+
+def _catch_up(tx: Transaction, model: int, series: str, kinds: Sequence[str], known: Watch, now: datetime) -> Watch:
+    """After a long stop: what is too late to ring is only learned."""
+    until = bucket_of(now - LATE)
+    tallies = store.tallies(tx, model, kinds, watch.sentiment_of(series), known.at + BUCKET, until)
+    return watch.learn(Watch(watch.with_scopes(known.bank, {one.scope for one in tallies}), known.at), tallies, until)
+
+
+def _desk(
+    tx: Transaction,
+    stored: StoredRule,
+    model: int,
+    glances: tuple[Glance | None, Glance | None],
+    missing: Sequence[str],
+    now: datetime,
+) -> Desk:
+    rule = stored.rule
+    banks = [one.bank.scopes for one in glances if one is not None]
+    scopes = sum(watches(rule, Scope.of(name)) for name in (banks[-1] if banks else ()) if name != NOBODY)
+    standings = {scope: Standing(*one) for (id, scope), one in store.standings(tx).items() if id == rule.id}
+    last = read_alerts.last_episodes(tx, rule.id, [scope for scope, one in standings.items()])
+    return Desk(
+        rule=rule,
+        levels=levels_of(rule, stored.level, scopes),
+        model=model,
+        standings=standings,
+        running={one.scope: one for one in last},
+        behind=store.episode_stories(tx, now - RECENT),
+        missing=missing,
+        ask=lambda asked: store.evidence(
+            tx, model, rule.kinds, rule.sentiment, asked, families=rule.publishers, words=rule.text.split()
+        ),
+        now=now,
+    )
+
+
+def _refresh(desk: Desk, into: Judgement) -> None:
+    """Stories go on coming in behind an episode that runs, whether or not its phase changes."""
+    current: dict[str, Episode] = {**{one.id: one for one in desk.running.values()}, **into.episodes}
+    running = [one for one in current.values() if one.phase in ("open", "growing")]
+    stories = desk.ask({one.scope: one.since for one in running})
+    for one in running:
+        behind = stories.get(one.scope, ())
+        state = (into.standings.get(one.scope) or desk.standings[one.scope]).state
+        after = moved(one, state, behind)
+        into.evidence[one.id] = behind
+        if after != one:
+            into.episodes[one.id] = after
+
+
+def _save(tx: Transaction, rule: int, into: Judgement, now: datetime) -> None:
+    store.save_standings(tx, {(rule, scope): store.Standing(*one) for scope, one in into.standings.items()})
+    store.save_episodes(tx, list(into.episodes.values()), now)
+    store.save_evidence(tx, into.evidence)

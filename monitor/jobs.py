@@ -1,0 +1,233 @@
+"""The schedule as one table, run by one elected process. Owns when, never what: each job is read -> decide -> write.
+
+A job that fails ends the process, for whoever runs it to start it anew; what was not written is evaluated again.
+Only the database and channels being away is waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import httpx2
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from monitor.alerts import completeness
+from monitor.alerts.links import secret_of
+from monitor.alerts.message import Message, Naming, of_silent_feed, of_test
+from monitor.alerts.notify import Channel, Sender, channels_of
+from monitor.alerts.render import Links
+from monitor.delivery import Postman
+from monitor.errors import TocsinError, Unavailable, UsageError
+from monitor.evaluation import Evaluator
+from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS
+from monitor.settings import Settings
+from monitor.store import alerts as store
+from monitor.store import election, outbox, read_alerts, retention
+from monitor.store.engine import Database, open_database, transaction
+
+log = structlog.get_logger()
+Lag = Callable[[], Mapping[int, int]]
+"""Messages that no worker has committed, per partition."""
+Clock = Callable[[], datetime]
+
+
+class JobsEnded(TocsinError):
+    """A job failed or the election was lost; the process ends and may be started again."""
+
+
+class Job(NamedTuple):
+    """One line of the schedule."""
+
+    name: str
+    every_s: float
+    run: Callable[[], None]
+
+
+@dataclass
+class Jobs:
+    """What the jobs work with."""
+
+    settings: Settings
+    database: Database
+    lag: Lag
+    clock: Clock
+    evaluator: Evaluator
+    postman: Postman
+    log_trim: Callable[[datetime], None] | None = None
+
+    def schedule(self) -> tuple[Job, ...]:
+        return (
+            Job("evaluate", self.settings.evaluate_every_s, self.evaluate),
+            Job("deliver", 1.0, self.deliver),
+            Job("silent feeds", 60.0, self.tell_silent_feeds),
+            Job("heartbeat", 60.0, self.beat),
+            Job("trim", 3600.0, self.trim),
+        )
+
+    def evaluate(self) -> None:
+        """Counts -> readings -> episodes -> messages in the outbox."""
+        begun = time.perf_counter()
+        lag = self.lag()
+        with transaction(self.database) as tx:
+            written = self.evaluator.tick(tx, lag, self.clock())
+            EPISODES_OPEN.set(read_alerts.open_count(tx))
+        EVALUATION_SECONDS.observe(time.perf_counter() - begun)
+        if written:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Outbox -> channels."""
+        self.postman.deliver(self.database, self.clock())
+
+    def tell_silent_feeds(self) -> None:
+        """Feeds that are silent beyond their own normal -> one notice each, until they speak again."""
+        now = self.clock()
+        with transaction(self.database) as tx:
+            silent = completeness.silent_feeds(read_alerts.feed_facts(tx), now)
+            marks = outbox.marks_like(tx, SILENT)
+            for name in marks.keys() - {SILENT + one.name for one in silent}:
+                outbox.unmark(tx, name)
+            for one in silent:
+                if SILENT + one.name not in marks:
+                    message = of_silent_feed(one.name, one.since, one.usual, one.error, self.evaluator.naming)
+                    self._notice(tx, f"notice:silent:{one.name}:{one.since.isoformat()}", message, now)
+                    outbox.mark(tx, SILENT + one.name, now)
+
+    def _notice(self, tx: store.Transaction, key: str, message: Message, now: datetime) -> None:
+        for channel in self.evaluator.channels:
+            outbox.post(tx, channel, f"{key}:{channel}", message, now)
+
+    def beat(self) -> None:
+        """Tell an outside watchman that we live; its silence is his alarm."""
+        url = self.settings.heartbeat_url
+        if url is None:
+            return
+        try:
+            httpx2.get(url.get_secret_value(), timeout=10.0).raise_for_status()
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            log.warning("heartbeat failed", error=type(error).__name__)
+
+    def trim(self) -> None:
+        """Forget near-duplicate bands that nothing is compared with any more, and what was sent long ago."""
+        now = self.clock()
+        with transaction(self.database) as tx:
+            bands, messages = retention.trim_bands(tx, now), outbox.trim(tx, now)
+        if self.log_trim:
+            self.log_trim(now)
+        log.info("trimmed", bands=bands, messages=messages)
+
+
+SILENT = "silent feed: "
+
+
+def make_jobs(
+    settings: Settings, url: str, lag: Lag, clock: Clock, log_trim: Callable[[datetime], None] | None = None
+) -> Jobs:
+    """Everything wired; connects to nothing yet."""
+    channels = channels_of([one.get_secret_value() for one in settings.notify])
+    naming = Naming({}, settings.dashboard_url)
+    return Jobs(
+        settings=settings,
+        database=open_database(url),
+        lag=lag,
+        clock=clock,
+        evaluator=Evaluator(tuple(channels), naming),
+        postman=Postman(
+            channels, Sender(allow_private=settings.allow_private_urls), _secret(settings), settings.dashboard_url
+        ),
+        log_trim=log_trim,
+    )
+
+
+def _secret(settings: Settings) -> str:
+    return secret_of(settings.secret.get_secret_value() if settings.secret else None, settings.data_dir)
+
+
+def run_jobs(
+    settings: Settings,
+    url: str,
+    lag: Lag,
+    stop: threading.Event,
+    clock: Clock = lambda: datetime.now(UTC),
+    log_trim: Callable[[datetime], None] | None = None,
+) -> None:
+    """Wait to be elected, then run the schedule until `stop` is set. JobsEnded where a job fails or the seat is lost."""
+    jobs = make_jobs(settings, url, lag, clock, log_trim)
+    with election.candidacy(url) as seat:
+        while not seat.try_win():
+            log.info("another jobs process is elected; waiting")
+            if stop.wait(election.ASK_EVERY_S):
+                return
+        with transaction(jobs.database) as tx:
+            store.seed_default_rule(tx, clock())
+        log.info("elected", channels=list(jobs.evaluator.channels))
+        _run(jobs, seat, stop)
+
+
+def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
+    failures: list[JobExecutionEvent] = []
+    over = threading.Event()
+
+    def failed(event: JobExecutionEvent) -> None:
+        failures.append(event)
+        over.set()
+
+    scheduler = BackgroundScheduler(timezone=UTC)
+    scheduler.add_listener(failed, EVENT_JOB_ERROR)
+    options: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    for job in jobs.schedule():
+        scheduler.add_job(
+            _waiting_out(job), "interval", seconds=job.every_s, id=job.name, next_run_time=datetime.now(UTC), **options
+        )
+    scheduler.start()
+    try:
+        while not stop.wait(0.2) and not over.is_set():
+            if not seat.is_held():
+                raise JobsEnded("the jobs' lock was lost with its connection; start the program again")
+    finally:
+        scheduler.shutdown(wait=True)
+        jobs.database.dispose()
+    if failures:
+        raise JobsEnded(f"the job {failures[0].job_id!r} failed: {failures[0].exception}") from failures[0].exception
+
+
+def _waiting_out(job: Job) -> Callable[[], None]:
+    """The job; the database being away is said once and waited for, whatever else goes wrong ends the process."""
+    away = False
+
+    def run() -> None:
+        nonlocal away
+        try:
+            job.run()
+        except Unavailable as error:
+            if not away:
+                log.warning("waiting", job=job.name, error=str(error))
+            away = True
+        else:
+            away = False
+
+    return run
+
+
+def notify_test(settings: Settings, name: str, now: datetime) -> str:
+    """Send one test message through a channel; a line that says so. UsageError where there is no such channel."""
+    channels: Mapping[str, Channel] = channels_of([one.get_secret_value() for one in settings.notify])
+    if name not in channels:
+        known = ", ".join(channels) or "none is set up; set TOCSIN_NOTIFY to apprise URLs or console://"
+        raise UsageError(f"no channel {name!r}; known: {known}")
+    message = of_test(name, Naming({}, settings.dashboard_url))
+    sender = Sender(allow_private=settings.allow_private_urls)
+    sender.send(channels[name], message, f"test:{name}:{now.isoformat()}", Links(), now)
+    return f"sent a test message through {name} ({channels[name].masked})"
+
+
+def channel_names(urls: Sequence[str]) -> dict[str, str]:
+    """Name -> masked URL, for pages that let people choose routes."""
+    return {name: one.masked for name, one in channels_of(urls).items()}
