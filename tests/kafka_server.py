@@ -80,6 +80,7 @@ offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """
@@ -106,7 +107,16 @@ def _tansu() -> str | None:
 def _small(port: int) -> list[str]:
     binary = shutil.which("tansu") or _tansu() or "tansu"
     address = f"tcp://127.0.0.1:{port}"
-    return [binary, "broker", "--listener-url", address, "--advertised-listener-url", address, "--storage-engine", "memory://"]
+    return [
+        binary,
+        "broker",
+        "--listener-url",
+        address,
+        "--advertised-listener-url",
+        address,
+        "--storage-engine",
+        "memory://",
+    ]
 
 
 def free_port() -> int:
