@@ -40,6 +40,7 @@ CLIP_SPREADS_ALARMED = 1.0
 ALARMED_SEVERITY = 0.5
 DISPERSION_CLIP = 100.0
 CLIP_SHORT = 1e9
+UNUSUAL_SEVERITY = 4.0
 CLIP_WIDE = 8.0
 FORGET_EXCURSION_S = 2 * 3600.0
 ELEVATED_STORIES = 4.0
@@ -204,7 +205,7 @@ def _take_in(bank: Bank, block: Block) -> tuple[Bank, Surface]:
         onset=trail,
         tail=tail.count(bank.tail, np.where(awake[:, None], strongest, 0.0), learn * awake[:, None], bank.bucket_s),
         quiet_s=_quiet(bank.quiet_s, surface.elevated, bank.bucket_s),
-        spread=_spread(bank, rolled, learn),
+        spread=_spread(bank, rolled, learn * (surface.severity < UNUSUAL_SEVERITY)),
         baseline=_learn(bank, block, surface.severity, (negative, mean, total, usual), learn),
     )
     return after, surface

@@ -82,7 +82,7 @@ def episodes_of(series: Series, budget: float) -> Iterator[dict[str, object]]:
     """The episodes in order, each as its line of JSON."""
     opened: Transition | None = None
     last: EpisodeState | None = None
-    for change in transitions(series, Levels(open=-math.log10(budget))):
+    for change in transitions(series, Levels.of_budget(budget)):
         if change.change == "opened":
             if opened and last:
                 yield _line(series, opened, last)

@@ -16,12 +16,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import log10
 from typing import Literal
 
 from monitor.alerts.readings import Reading, Reason
 
 Phase = Literal["quiet", "open", "growing", "easing", "closed"]
 Change = Literal["opened", "grew", "eased", "resumed", "closed", "reopened", "forgotten"]
+
+
+REARM = timedelta(hours=22)
+REARM_SHARE = 0.1
+"""Of the time between false episodes that a budget allows, the re-arm takes so much at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +38,19 @@ class Levels:
     """Severity that opens; `-log10(budget per week)` or a calibrated level."""
     hold: timedelta = timedelta(hours=2)
     """Normal for so long before it is over."""
-    rearm: timedelta = timedelta(hours=4)
-    """So long after its end the same episode re-opens; later a new one opens."""
+    rearm: timedelta = REARM
+    """For so long after its end the same episode re-opens, so that one story is not news again the next morning; what is
+    clearly worse, or later, opens a new one."""
     growth: float = 2.0
     """Worth telling again: so many times as intense as when last told."""
     rarer: float = 1.0
     """... and so many powers of ten rarer."""
+
+    @classmethod
+    def of_budget(cls, per_week: float) -> Levels:
+        """Levels for at most so many false episodes a week of one scope; who allows many wants them told apart."""
+        rearm = min(REARM, timedelta(weeks=REARM_SHARE / per_week))
+        return cls(open=-log10(per_week), rearm=rearm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +162,7 @@ def _from_easing(state: EpisodeState, reading: Reading, levels: Levels) -> tuple
 
 def _from_closed(state: EpisodeState, reading: Reading, levels: Levels) -> tuple[Change | None, EpisodeState]:
     ended = state.last_elevated or reading.at
-    if reading.at - ended >= levels.hold + levels.rearm:
+    if reading.at - ended >= levels.hold + levels.rearm or _is_growth(state, reading, levels):
         opened = _from_quiet(EpisodeState(scope=state.scope), reading, levels)
         return opened if opened[0] else ("forgotten", EpisodeState(scope=state.scope))
     if not rings(reading, levels):

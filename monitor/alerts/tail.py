@@ -25,6 +25,9 @@ PRIOR_SCALE = 1.2
 PRIOR_STRETCHES = 30.0
 """What well-behaved streams show: 42 * exp(-evidence / 1.2) stretches a week; weighs as much as so many weeks and
 stretches of the scope's own."""
+EVENTS_ALLOWED = 3.0
+EVENTS_PER_WEEK = 0.8
+"""Stretches a scope may owe to real events: what comes up more often than that is how this scope behaves."""
 USUAL_PER_WEEK = 8.0
 BULK_SPAN = 1.5
 """The tail is fitted from the level reached so often to the one reached a fifth as often: rarer stretches may be
@@ -72,8 +75,17 @@ def log_rates(tail: Tail) -> Array:
         scale = _scale(tail.stretches, GRID[usual], GRID[usual] + BULK_SPAN * scale)
     at_usual = own[np.arange(len(weeks)), usual]
     fitted = at_usual[:, None] - (GRID[None] - GRID[usual][:, None]) / scale[:, None]
+    fitted = np.maximum(fitted, _too_often(tail.stretches, weeks, scale))
     rates = np.where(np.arange(len(GRID))[None] <= usual[:, None], own, fitted)
     return np.asarray(np.minimum.accumulate(rates, axis=1))
+
+
+def _too_often(counts: Array, weeks: Array, scale: Array) -> Array:
+    """What rare levels show beyond the events a scope may well have had: from there on the tail falls as in the bulk."""
+    allowed = EVENTS_ALLOWED + EVENTS_PER_WEEK * weeks
+    extra = np.maximum(counts - allowed[:, None], 1e-9) / np.maximum(weeks, PRIOR_WEEKS)[:, None]
+    lifted = np.maximum.accumulate(np.log(extra) + GRID[None] / scale[:, None], axis=1)
+    return np.asarray(lifted - GRID[None] / scale[:, None])
 
 
 def _usual_level(counts: Array, weeks: Array) -> NDArray[np.intp]:
