@@ -50,7 +50,7 @@ def read_manifest(folder: Path) -> Manifest:
             said,
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelUnavailable(f"{folder}/manifest.json is damaged ({error!r}); install or train the model again") from error
+        raise ModelUnavailable(f"{folder}/manifest.json is damaged ({error!r}); install the model again") from error
 
 
 def shipped_folder() -> Path:
@@ -76,7 +76,8 @@ def find_model(name: str, data_dir: Path) -> Path:
         return Path(name)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return _from_hub(name)
-    raise ModelUnavailable(f"no model {name!r} here; known: {', '.join(known) or 'none'}; or name a folder or a hub model")
+    here = ", ".join(known) or "none"
+    raise ModelUnavailable(f"no model {name!r} here; known: {here}; or name a folder or a hub model")
 
 
 def _from_hub(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The log on Apache Kafka: the only kafka import. Publishes with acks=all and idempotence, commits explicit offsets.
+"""The log on Apache Kafka: the only kafka import. Publishes with acks=all and idempotence; commits named offsets.
 
 kafka-python's own `commit()` commits all that was polled, fetched ahead or not handled included; here only what
 `poll` handed out is ever committed. Heartbeats run on kafka-python's thread, and the poll interval is set far beyond any
@@ -34,6 +34,7 @@ SESSION_TIMEOUT_MS = 10_000
 PATIENT_POLL_MS = 24 * 3600 * 1000
 SEND_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_MS = 15_000
+METADATA_AGE_MS = 30_000  # how long a new partition may stay unread
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -109,14 +110,10 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
         self._consumer = self._consumer or _patiently("poll", self._new_consumer)
-        try:
-            records = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=limit)
-        except AuthorizationError as error:
-            raise UsageError(f"Kafka refuses to let us read {self._topic!r}: {error}; check the user's rights") from error
-        except KafkaError as error:
-            log.warning("Kafka doesn't answer; waiting to poll", error=_cause(error))
-            time.sleep(min(timeout_s, RETRY_S))
-            return []
+        deadline = time.monotonic() + timeout_s
+        records: dict[Any, Any] = {}
+        while not records and (left := deadline - time.monotonic()) > 0:
+            records = self._look(limit, left)
         messages = [
             Message(
                 record.topic,
@@ -132,6 +129,19 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         for message in messages:
             self._handed_out[TopicPartition(message.topic, message.partition)] = message.offset + 1
         return messages
+
+    def _look(self, limit: int, timeout_s: float) -> dict[Any, Any]:
+        try:
+            found: dict[Any, Any] = self._consumer.poll(timeout_ms=int(timeout_s * 1000) + 1, max_records=limit)
+        except AuthorizationError as error:
+            raise UsageError(
+                f"Kafka refuses to let us read {self._topic!r}: {error}; check the user's rights"
+            ) from error
+        except KafkaError as error:
+            log.warning("Kafka doesn't answer; waiting to poll", error=_cause(error))
+            time.sleep(min(timeout_s, RETRY_S))
+            return {}
+        return found
 
     def commit(self) -> None:
         if not self._handed_out:
@@ -156,7 +166,8 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             ends = self._watcher.end_offsets(partitions, timeout_ms=ANSWER_TIMEOUT_MS)
             starts = self._watcher.beginning_offsets(partitions, timeout_ms=ANSWER_TIMEOUT_MS)
             committed = {p: self._watcher.committed(p, timeout_ms=ANSWER_TIMEOUT_MS) for p in partitions}
-            return {p.partition: ends[p] - max(committed[p] or 0, starts[p]) for p in partitions}
+            # Never below zero: a broker may tell the ends a moment later than the commits.
+            return {p.partition: max(0, ends[p] - max(committed[p] or 0, starts[p])) for p in partitions}
 
         return _patiently("ask for the lag", look)
 
@@ -177,7 +188,9 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         log.info("reading partitions", partitions=sorted(partition.partition for partition in assigned))
 
     def _new_producer(self) -> Any:
-        return KafkaProducer(**self._connection, acks="all", enable_idempotence=True, linger_ms=5, batch_size=128 * 1024)
+        return KafkaProducer(
+            **self._connection, acks="all", enable_idempotence=True, linger_ms=5, batch_size=128 * 1024
+        )
 
     def _new_consumer(self) -> Any:
         consumer = KafkaConsumer(
@@ -189,7 +202,10 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=self._session_timeout_ms // 4,
             max_poll_interval_ms=PATIENT_POLL_MS,
             max_partition_fetch_bytes=8 * 1024 * 1024,
+            metadata_max_age_ms=METADATA_AGE_MS,
         )
+        # Asked for before joining: a leader without the topic's metadata would assign nothing at first.
+        consumer.partitions_for_topic(self._topic)
         consumer.subscribe([self._topic], listener=self)
         return consumer
 

@@ -1,4 +1,4 @@
-"""A classifier without a model, for tests and benchmarks of everything around it: a hash decides. Never serves people."""
+"""A classifier without a model, for tests and benchmarks of what is around it: a hash decides. Serves nobody."""
 
 from __future__ import annotations
 

@@ -67,6 +67,7 @@ def load_network(folder: Path, topics: int) -> Network:
     for module in network.modules():
         for name, buffer in list(module.named_buffers(recurse=False)):
             if buffer.is_meta:
-                fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape) if "position" in name else torch.zeros(buffer.shape)
+                is_position = "position" in name
+                fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape) if is_position else torch.zeros(buffer.shape)
                 module.register_buffer(name, fresh.to(buffer.dtype), persistent=False)
     return network.eval()

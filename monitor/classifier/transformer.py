@@ -59,7 +59,8 @@ class TransformerClassifier:
         try:
             network = load_network(folder, len(manifest.topics))
         except (OSError, RuntimeError, ValueError) as error:
-            raise ModelUnavailable(f"{folder} is damaged ({str(error).splitlines()[0]}); install the model again") from error
+            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelUnavailable(f"{folder} is damaged ({cause}); install the model again") from error
         self.dtype = choose_precision(device)
         self._network: Network = network.to(device=device, dtype=self.dtype)
         self._budget, self._rows = (BUDGET_GPU, ROWS_GPU) if device.type == "cuda" else (BUDGET_CPU, ROWS_CPU)

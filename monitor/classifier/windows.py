@@ -35,11 +35,12 @@ class Window:
 def windows_of(passages: Sequence[Passage], tokenizer: Tokenizer, max_tokens: int) -> list[Window]:
     """Every window of every passage and of every company asked for."""
     texts = [normalise(passage.text) for passage in passages]
-    asked = [(index, place, name) for index, passage in enumerate(passages) for place, name in enumerate(passage.entities)]
-    pairs = [
-        (mark(around(texts[index], " ".join(name.split()), CHARACTERS_A_WINDOW), " ".join(name.split())), name)
-        for index, _place, name in asked
+    asked = [
+        (index, place, " ".join(name.split()))
+        for index, passage in enumerate(passages)
+        for place, name in enumerate(passage.entities)
     ]
+    pairs = [(mark(around(texts[index], name, CHARACTERS_A_WINDOW), name), name) for index, _place, name in asked]
     windows: list[Window] = []
     for index, encoding in enumerate(tokenizer.encode_batch_fast(texts)):
         windows += [Window(part, index, -1) for part in _split(encoding.ids, max_tokens)]

@@ -72,12 +72,11 @@ def test_what_was_not_committed_is_read_again(log: Log) -> None:
 
 def test_a_killed_consumer_loses_nothing(log: Log) -> None:
     values = publish(log, 100)
-    victim = log.program("broker = open_log(); print(len(broker.poll(30, 30)), flush=True); time.sleep(60)")
-    assert victim.stdout
-    assert int(victim.stdout.readline()) > 0
-    victim.kill()
-    victim.wait()
-    victim.stdout.close()
+    with log.program("broker = open_log(); print(len(broker.poll(30, 30)), flush=True); time.sleep(60)") as victim:
+        assert victim.stdout
+        polled = int(victim.stdout.readline())
+        victim.kill()
+    assert polled > 0
     assert {message.value for message in read(log.open(), 100)} == set(values)
 
 
