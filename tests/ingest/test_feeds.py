@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ def test_the_shipped_list_covers_every_kind_and_many_houses(tmp_path: Path) -> N
     assert len({source.feed.family for source in sources}) >= 15
     assert all(source.feed.url.startswith("https://") for source in sources)
     assert all(timedelta(minutes=1) <= source.feed.cadence <= timedelta(hours=2) for source in sources)
+
+
+def test_the_example_of_an_api_in_the_shipped_list_works() -> None:
+    text = files("ingest").joinpath("feeds.toml").read_text(encoding="utf-8")
+    example = "\n".join(line.removeprefix("#     ") for line in text.splitlines() if line.startswith("#     "))
+    (source,) = parse_sources(example, "the example")
+    assert source.api is not None
+    assert source.api.fields["url"] == "links.self"
+    assert source.feed.cadence == timedelta(minutes=2)
 
 
 def test_ones_own_list_adds_replaces_and_takes_away(tmp_path: Path) -> None:
