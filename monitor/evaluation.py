@@ -5,9 +5,10 @@ Keeps the detector's banks in memory between ticks; the database holds them as o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -29,6 +30,8 @@ LEAST_STORIES = 3
 RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
 CHART_HOURS = 2
+GATHER = timedelta(seconds=15)
+FORGET_WANTED = timedelta(hours=1)
 
 log = structlog.get_logger()
 
@@ -48,12 +51,15 @@ class Evaluator:
     channels: Sequence[str]
     naming: Naming
     learned: dict[tuple[int, str], Learned] = field(default_factory=dict)
+    wanted: dict[tuple[int, str], datetime] = field(default_factory=dict)
+    """Scopes that could open, and since when we let their evidence gather."""
 
     def tick(self, tx: Transaction, lag: Mapping[int, int], now: datetime) -> int:
         """One evaluation of all open buckets; the number of messages written."""
         model = store.model_in_service(tx)
         rules = [one for one in store.rules(tx) if one.enabled]
         tells: list[Tell] = []
+        self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
             tells = self._judge(tx, model, rules, lag, now)
         return self._tell(tx, tells, now)
@@ -73,7 +79,8 @@ class Evaluator:
         }
         judgements: list[Judgement] = []
         for one in rules:
-            desk = _desk(tx, one, model, glances[one.rule.series], missing, now)
+            ripe = partial(self._is_ripe, one.rule.id, sum(lag.values()) > 0, now)
+            desk = _desk(tx, one, model, glances[one.rule.series], missing, ripe, now)
             into = Judgement()
             for seen, is_final in zip(glances[one.rule.series], (True, False), strict=True):
                 if seen is not None:
@@ -82,6 +89,11 @@ class Evaluator:
             _save(tx, one.rule.id, into, now)
             judgements.append(into)
         return [tell for each in judgements for tell in each.tells]
+
+    def _is_ripe(self, rule: int, more_comes: bool, now: datetime, scope: str) -> bool:
+        """At once where nothing waits on the log; else after GATHER at the latest."""
+        since = self.wanted.setdefault((rule, scope), now)
+        return not more_comes or now - since >= GATHER
 
     def _look(
         self,
@@ -213,6 +225,7 @@ def _desk(
     model: int,
     glances: tuple[Glance | None, Glance | None],
     missing: Sequence[str],
+    ripe: Callable[[str], bool],
     now: datetime,
 ) -> Desk:
     rule = stored.rule
@@ -231,6 +244,7 @@ def _desk(
         ask=lambda asked: store.evidence(
             tx, model, rule.kinds, rule.sentiment, asked, families=rule.publishers, words=rule.text.split()
         ),
+        ripe=ripe,
         now=now,
     )
 

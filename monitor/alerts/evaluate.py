@@ -85,6 +85,8 @@ class Desk:
     missing: Sequence[str]
     """What is incomplete, in words."""
     ask: Ask
+    ripe: Callable[[str], bool]
+    """False while more evidence for this scope is on its way: the first message shall hold most of it."""
     now: datetime
 
 
@@ -174,7 +176,8 @@ def _number(desk: Desk, into: Judgement, scope: str) -> int:
 def _is_backed(desk: Desk, stories: Sequence[Evidence], change: Transition) -> bool:
     """Opening asks for the rule's evidence; growing and coming back ask for its witnesses."""
     least = desk.rule.min_stories if change.change in ("opened", "reopened") else 1
-    return suffices(stories, least, desk.rule.min_publishers)
+    enough = suffices(stories, least, desk.rule.min_publishers)
+    return enough and (change.change != "opened" or desk.ripe(change.state.scope))
 
 
 def _fresh(desk: Desk, into: Judgement) -> list[Running]:

@@ -28,6 +28,7 @@ LIMIT = 6
 LIMIT_WINDOW = timedelta(minutes=10)
 WORSE_BY = 1.0
 """Ten times rarer than when last told: worth a second message within one incident."""
+BREATH = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=1)
 DIGEST_AT = time(7)
 
@@ -180,9 +181,19 @@ def deduped(notices: list[Notice], context: Context, answer: Plan) -> list[Notic
         if reason is None:
             answer.withheld.append(Withheld(one, why_not(one, log, context)))
             continue
+        if reason == "worse" and (free := _free_at(one, log)) > context.now:
+            answer.held.append(Held(one, "told just before", free))
+            continue
         log.append(ToldBefore(one.episode.incident, one.channel, reason, one.episode.peak, context.now))
         kept.append(one._replace(reason=reason))
     return kept
+
+
+def _free_at(notice: Notice, log: Sequence[ToldBefore]) -> datetime:
+    """So soon after a message about an event its growth waits: the reader is just reading."""
+    return max(
+        line.at + BREATH for line in log if (line.incident, line.channel) == (notice.episode.incident, notice.channel)
+    )
 
 
 def reason_to_tell(notice: Notice, log: Sequence[ToldBefore], context: Context) -> Reason | None:

@@ -223,7 +223,7 @@ def give_feedback(tx: Transaction, episode: str, verdict: Verdict, who: str, now
 def marks_like(tx: Transaction, prefix: str) -> Mapping[str, datetime]:
     """Marks whose name begins so."""
     rows = tx.execute(text("SELECT name, at FROM marks WHERE starts_with(name, :prefix)"), {"prefix": prefix})
-    return dict(row.tuple() for row in rows)
+    return {row[0]: row[1] for row in rows}
 
 
 def mark(tx: Transaction, name: str, now: datetime) -> None:
