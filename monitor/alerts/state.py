@@ -26,7 +26,7 @@ Change = Literal["opened", "grew", "eased", "resumed", "closed", "reopened", "fo
 
 
 REARM = timedelta(hours=22)
-REARM_SHARE = 0.1
+REARM_SHARE = 0.15
 """Of the time between false episodes that a budget allows, the re-arm takes so much at most."""
 
 
@@ -39,7 +39,7 @@ class Levels:
     hold: timedelta = timedelta(hours=2)
     """Normal for so long before it is over."""
     rearm: timedelta = REARM
-    """For so long after its end the same episode re-opens, so that one story is not news again the next morning; what is
+    """For so long after its end the same episode re-opens: one story is not news again the next morning. What is
     clearly worse, or later, opens a new one."""
     growth: float = 2.0
     """Worth telling again: so many times as intense as when last told."""
