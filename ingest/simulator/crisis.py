@@ -8,6 +8,7 @@ to count as growth worth a second alert.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from ingest.simulator import grammar
@@ -41,6 +42,12 @@ def crisis_company(run: int) -> str:
     """The ticker of the company whose crisis the run-th demo shows; each run another, until all had theirs."""
     order = random.Random("crisis order").sample([company.ticker for company in companies()], len(companies()))
     return order[run % len(order)]
+
+
+def next_crisis_company(had: Collection[str]) -> str:
+    """The first in that order that had none yet; once all had one, the first again."""
+    order = [crisis_company(run) for run in range(len(companies()))]
+    return next((ticker for ticker in order if ticker not in had), order[0])
 
 
 def script_of(ticker: str) -> str:

@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from ingest.simulator import grammar
-from ingest.simulator.crisis import crisis_company
+from ingest.simulator.crisis import crisis_company, next_crisis_company
 from ingest.simulator.rhythm import rate
 from ingest.simulator.world import WATCHLIST, companies, company_named, publishers
 from ingest.sources.simulate import Simulation, crisis, history
@@ -109,6 +109,10 @@ def test_a_crisis_breaks_at_once_in_many_houses_and_then_eases(run: int) -> None
 def test_every_run_has_another_company_in_crisis() -> None:
     assert len({crisis_company(run) for run in range(40)}) == 40
     assert crisis_company(40) == crisis_company(0)
+    order = [crisis_company(run) for run in range(40)]
+    assert next_crisis_company(set()) == order[0]
+    assert next_crisis_company({order[0], order[2]}) == order[1]
+    assert next_crisis_company(set(order)) == order[0]
 
 
 def test_a_crisis_is_part_of_the_live_stream_once() -> None:
