@@ -146,8 +146,7 @@ def _settle(
     rising = [
         Rising(change, stories.get(scope, ()))
         for scope, change in wants.items()
-        if change.change == "opened"
-        and suffices(stories.get(scope, ()), desk.rule.min_stories, desk.rule.min_publishers)
+        if change.change == "opened" and _is_backed(desk, stories.get(scope, ()), change)
     ]
     ids = {one.scope: identity(desk.rule.id, one.scope, _number(desk, into, one.scope) + 1) for one in rising}
     choice = choose(desk.rule.id, rising, [*desk.behind, *_fresh(desk, into)], ids)

@@ -86,7 +86,7 @@ def company_names(tx: Transaction, episode: Episode) -> dict[str, str]:
     """Key -> name of the companies that an episode's message names."""
     keys = {Scope.of(key).company for key in (episode.scope, *episode.also)} - {None}
     rows = tx.execute(text("SELECT company, name FROM companies WHERE company = ANY(:keys)"), {"keys": list(keys)})
-    return dict(row.tuple() for row in rows)
+    return {row[0]: row[1] for row in rows}
 
 
 def precision(tx: Transaction, rule: int) -> tuple[int, int, int]:
