@@ -8,7 +8,8 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard import data
-from monitor.store import alerts, verdicts
+from monitor.errors import UsageError
+from monitor.store import engine, outbox
 
 
 def who() -> str:
@@ -16,26 +17,28 @@ def who() -> str:
     return data.settings().dashboard_user or getpass.getuser()
 
 
-def judge(episode: str, verdict: verdicts.Verdict, note: str = "") -> None:
-    with alerts.begin(_database()) as tx:
-        verdicts.judge(tx, episode, verdict, who(), data.now(), note)
+def judge(episode: str, verdict: str, note: str = "") -> None:
+    """Keep a person's word on an alert. UsageError where there is no such alert."""
+    with engine.transaction(_database()) as tx:
+        if not outbox.give_feedback(tx, episode, verdict, who(), data.now(), note):
+            raise UsageError("there is no such alert any more")
     data.forget_alerts()
 
 
 def silence(scope: str, length: timedelta, comment: str) -> None:
     now = data.now()
-    with alerts.begin(_database()) as tx:
-        verdicts.silence(tx, scope, now, now + length, who(), now, comment)
+    with engine.transaction(_database()) as tx:
+        outbox.silence(tx, scope, now + length, who(), comment, now)
     data.forget_alerts()
 
 
 def end_silence(id: int) -> None:
-    with alerts.begin(_database()) as tx:
-        verdicts.end_silence(tx, id, data.now())
+    with engine.transaction(_database()) as tx:
+        outbox.end_silence(tx, id, data.now())
     data.forget_alerts()
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda database: database.dispose())
-def _database() -> alerts.Database:
+def _database() -> engine.Database:
     """The engine that may write; apart from the one that reads."""
-    return alerts.open_alerts(data.url())
+    return engine.open_database(data.url())

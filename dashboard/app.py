@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import parts, theme
-from dashboard.views import act, alerts, feeds, overview, scope
+from dashboard.views import act, alerts, feeds, model, overview, scope
 from monitor.errors import TocsinError
 
 
@@ -19,6 +19,7 @@ def main() -> None:
         st.Page(scope.company, title="Companies", url_path="company"),
         st.Page(alerts.page, title="Alerts", url_path="alerts"),
         st.Page(feeds.page, title="Feeds and health", url_path="feeds"),
+        st.Page(model.page, title="Model", url_path="model"),
         st.Page(act.page, title="An alert asks", url_path="act", visibility="hidden"),
     ]
     page = st.navigation(pages, position="top")

@@ -29,12 +29,17 @@ def frame(points: Sequence[Point], since: datetime, until: datetime, step: timed
     return table.astype(float).reindex(index, fill_value=0.0)
 
 
+def steps(table: pd.DataFrame) -> pd.DatetimeIndex:
+    """The starts of a frame's steps, in UTC."""
+    return pd.DatetimeIndex(table.index)
+
+
 def pulse(
     table: pd.DataFrame, usual: Usual | None, view: View, palette: Palette, scope: str, chosen: Chosen | None
 ) -> go.Figure:
     """Net sentiment over time above, volume split by sentiment below, with the usual negative level behind it."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.36, 0.64])
-    middle = local(table.index + view.grain.step / 2, view.zone)
+    middle = local(steps(table) + view.grain.step / 2, view.zone)
     _add_net(figure, table, middle, palette)
     neutral = table.total - table.negative - table.positive
     for name, values, colour in (
@@ -67,7 +72,7 @@ def surge(
 ) -> go.Figure:
     """An episode as counted: its stories per step against what is usual at that hour; the episode is shaded."""
     figure = make_subplots(rows=1, cols=1)
-    middle = local(table.index + view.grain.step / 2, view.zone)
+    middle = local(steps(table) + view.grain.step / 2, view.zone)
     column = "positive" if episode.sentiment == "positive" else "negative"
     colour = palette.positive if column == "positive" else palette.negative
     figure.add_bar(x=middle, y=table[column], marker={"color": colour, "line": {"width": 0}}, hoverinfo="skip")
@@ -124,11 +129,12 @@ def _add_columns(
 ) -> None:
     """One unseen column per step over each row: it answers the pointer with all figures, and the click."""
     step = view.grain.step
-    ends = table.index + step
+    starts = steps(table)
+    ends = starts + step
     marks = list(
         zip(
             [scope] * len(table),
-            [stamp(at) for at in table.index],
+            [stamp(at) for at in starts],
             [stamp(at) for at in ends],
             _spoken(table, usual, view),
             strict=True,
@@ -136,7 +142,7 @@ def _add_columns(
     )
     for number, under in enumerate(over, start=3):
         figure.add_bar(
-            x=local(table.index + step / 2, view.zone),
+            x=local(steps(table) + step / 2, view.zone),
             y=[1] * len(table),
             width=step.total_seconds() * 1000,
             xaxis="x" if under == "y" else "x2",
@@ -154,15 +160,16 @@ def _add_columns(
 def _spoken(table: pd.DataFrame, usual: Usual | None, view: View) -> list[str]:
     """What the pointer reads above a step."""
     words = []
-    for row in table.itertuples():
-        start, end = row.Index.tz_convert(view.zone), (row.Index + view.grain.step).tz_convert(view.zone)
-        when = f"{start:%a %-d %b %H:%M} to {end:%H:%M}" if view.grain.length.days < 30 else f"{start:%a %-d %b %H:%M}"
-        line = f"<b>{when}</b><br>{row.negative:.0f} negative"
+    for at, row in zip(steps(table), table.to_dict("records"), strict=True):
+        start, end = at.astimezone(view.zone), (at + view.grain.step).astimezone(view.zone)
+        when = f"{start:%a %-d %b %H:%M}" + (f" to {end:%H:%M}" if view.grain.length.days < 30 else "")
+        total, negative, positive = row["total"], row["negative"], row["positive"]
+        line = f"<b>{when}</b><br>{negative:.0f} negative"
         if usual is not None:
-            line += f" (usually {usual.negative[row.Index]:.1f}, rarely above {usual.upper[row.Index]:.1f})"
-        line += f"<br>{row.total - row.negative - row.positive:.0f} neutral, {row.positive:.0f} positive"
-        if row.total:
-            line += f"<br>net sentiment {row.score_sum / row.total:+.2f}".replace("-", "−")
+            line += f" (usually {usual.negative[at]:.1f}, rarely above {usual.upper[at]:.1f})"
+        line += f"<br>{total - negative - positive:.0f} neutral, {positive:.0f} positive"
+        if total:
+            line += f"<br>net sentiment {row['score_sum'] / total:+.2f}".replace("-", "−")
         words.append(line)
     return words
 

@@ -12,20 +12,11 @@ from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window,
 from dashboard.usual import WEEKS
 from monitor import embedded
 from monitor.settings import Settings, read_settings
-from monitor.store import read_alerts, read_stories, reads
-from monitor.store.read_alerts import SeenEpisode, Silence, Told, Verdict
+from monitor.store import models, read_episodes, read_health, read_stories, reads
+from monitor.store.read_episodes import SeenEpisode, Silence, Told, Verdict
+from monitor.store.read_health import Agreement, DeadLetter, FeedHealth, Partition, TableSize
 from monitor.store.read_stories import Headline
-from monitor.store.reads import (
-    Cell,
-    DeadLetter,
-    Family,
-    FeedHealth,
-    Partition,
-    Point,
-    Service,
-    Span,
-    TableSize,
-)
+from monitor.store.reads import Cell, Family, Point, Service, Span
 from monitor.types import Kind, Sentiment
 
 CHART_TTL_S = 10
@@ -140,22 +131,22 @@ def before(model: int, scope: str, view: View) -> list[Span]:
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
 def feeds() -> list[FeedHealth]:
-    return reads.feeds(database())
+    return read_health.feeds(database())
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
 def partitions() -> list[Partition]:
-    return reads.partitions(database())
+    return read_health.partitions(database())
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
 def dead_letters() -> tuple[int, list[DeadLetter]]:
-    return reads.dead_letters(database())
+    return read_health.dead_letters(database())
 
 
 @st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
 def sizes() -> tuple[int, list[TableSize]]:
-    return reads.sizes(database())
+    return read_health.sizes(database())
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=100, show_spinner=False)
@@ -192,45 +183,57 @@ def named_articles(model: int, articles: tuple[str, ...]) -> list[Headline]:
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
 def running_episodes(limit: int = 50) -> list[SeenEpisode]:
-    return read_alerts.running_episodes(database(), limit)
+    return read_episodes.running_episodes(database(), limit)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
 def past_episodes() -> list[SeenEpisode]:
-    return read_alerts.past_episodes(database())
+    return read_episodes.past_episodes(database())
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
 def episode(id: str) -> SeenEpisode | None:
-    return read_alerts.episode(database(), id)
+    return read_episodes.episode(database(), id)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
 def evidence(id: str) -> list[str]:
-    return read_alerts.evidence(database(), id)
+    return read_episodes.evidence(database(), id)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
 def publishers(id: str) -> list[tuple[str, int]]:
-    return read_alerts.publishers(database(), id)
+    return read_episodes.publishers(database(), id)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
 def verdicts(id: str) -> list[Verdict]:
-    return read_alerts.verdicts(database(), id)
+    return read_episodes.verdicts(database(), id)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
 def told(id: str) -> list[Told]:
-    return read_alerts.told(database(), id)
+    return read_episodes.told(database(), id)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
 def silences() -> list[Silence]:
-    return read_alerts.silences(database(), now())
+    return read_episodes.silences(database(), now())
 
 
 def forget_alerts() -> None:
     """After a write: the next read asks the database."""
     for cached in (running_episodes, past_episodes, episode, verdicts, silences):
         cached.clear()
+
+
+@st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
+def service_history() -> list[models.Service]:
+    """Every version that was in service, newest first."""
+    return models.service_history(database())
+
+
+@st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
+def agreement() -> list[Agreement]:
+    found = service()
+    return read_health.agreement(database(), found.model) if found else []

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from dashboard.markup import ago, duration
-from monitor.store.reads import FeedHealth
+from monitor.store.read_health import FeedHealth
 
 State = Literal["failing", "late", "new", "ok"]
 ORDER: tuple[State, ...] = ("failing", "late", "new", "ok")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from html import escape
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -59,7 +60,7 @@ def zone() -> ZoneInfo:
 def filters(title: str, picker: Callable[[], None] | None = None) -> View:
     """Title, picker and filters on one line; both filters live in the URL and follow from page to page."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.html(f"<h1>{markup.escape(title)}</h1>", width="content")
+        st.html(f"<h1>{escape(title)}</h1>", width="content")
         if picker:
             picker()
         st.space("stretch")
@@ -81,9 +82,7 @@ def filters(title: str, picker: Callable[[], None] | None = None) -> View:
             bind="query-params",
             label_visibility="collapsed",
         )
-    view = view_of(
-        window or DEFAULT_WINDOW, kind or ANY_KIND, zone_name(), data.now(), moment(st.query_params.get("until"))
-    )
+    view = view_of(window, kind, zone_name(), data.now(), moment(st.query_params.get("until")))
     if not view.is_live:
         _say_fixed(view)
     return view
@@ -146,7 +145,7 @@ def pulse(service: Service, scope: str, view: View, key: str) -> Pulse | None:
     past = charts.frame(
         data.history(service.model, scope, view), view.since - timedelta(days=29), view.until, view.grain.step
     )
-    normal = usual(past, table.index, view.grain.step, begins)
+    normal = usual(past, charts.steps(table), view.grain.step, begins)
     figure = charts.pulse(table, normal, view, palette(), scope, chosen())
     note = "click a moment for its stories"
     if normal is None:
@@ -254,7 +253,7 @@ def _sentiment_choice() -> Sentiment | None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    return SENTIMENT_CHOICES.get(choice or "Any")
+    return SENTIMENT_CHOICES[choice]
 
 
 def story_list(

@@ -8,7 +8,7 @@ from html import escape
 
 from dashboard.markup import clock, page_link, scope_name
 from monitor.alerts.episodes import Episode
-from monitor.store.read_alerts import SeenEpisode
+from monitor.store.read_episodes import SeenEpisode
 
 PHASES = {"open": "open", "growing": "growing", "easing": "easing", "closed": "over"}
 WEEKS_PER_YEAR = 52.18

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -81,8 +81,7 @@ def flags() -> list[str]:
 
 def style_sheet(palette: Palette) -> str:
     """The <style> element of every page."""
-    names = ("paper", "panel", "ink", "muted", "faint", "line", "negative", "negative_soft", "neutral")
-    names += ("positive", "accent", "warning")
-    variables = "".join(f"--t-{name.replace('_', '-')}:{getattr(palette, name)};" for name in names)
+    values = asdict(palette).items()
+    variables = "".join(f"--t-{name.replace('_', '-')}:{colour};" for name, colour in values)
     rules = (ASSETS / "style.css").read_text(encoding="utf-8")
     return f"<style>:root{{{variables}}}\n{rules}</style>"

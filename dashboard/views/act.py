@@ -1,4 +1,4 @@
-"""Where a signed link in a message leads: says what it asks for, and does so when its button is pressed, never before."""
+"""Where a signed link in a message leads: says what it asks for, and acts when its button is pressed, never before."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import streamlit as st
 from dashboard import acts, data, markup, parts, telling
 from monitor.alerts import links
 from monitor.errors import UsageError
-from monitor.store.verdicts import Verdict
 
-ASKED: dict[links.Act, tuple[Verdict, str, str]] = {
+ASKED: dict[links.Act, tuple[str, str, str]] = {
     "acknowledge": ("acknowledged", "Acknowledge", "Says that somebody has seen it."),
     "noise": ("noise", "Mark as noise", "Counts as a false alarm when the rule is calibrated."),
     "useful": ("useful", "Mark as useful", "Counts as a true alarm when the rule is calibrated."),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from html import escape
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -14,7 +16,7 @@ from dashboard.usual import usual
 from monitor.alerts import message
 from monitor.alerts.episodes import Episode
 from monitor.errors import TocsinError
-from monitor.store.read_alerts import SeenEpisode
+from monitor.store.read_episodes import SeenEpisode, Told
 from monitor.types import Scope
 
 STORIES = 40
@@ -110,14 +112,18 @@ def _facts(seen: SeenEpisode, names: Mapping[str, str]) -> list[tuple[str, str]]
         also = [markup.link(markup.scope_name(key, names), markup.scope_link(key, {})) for key in one.also]
         rows.append(("Also rising", ", ".join(also)))
     rows.append(("Rule", escape(seen.rule or "removed since")))
-    rows += [
-        ("Told", f"{escape(told.channel)}, {escape(told.reason)}, {markup.clock(told.at, zone, now)}")
-        for told in data.told(one.id)
-    ]
+    rows += [("Told", _told(told, zone, now)) for told in data.told(one.id)]
     for said in data.verdicts(one.id):
         note = f": {escape(said.note)}" if said.note else ""
         rows.append((said.verdict.title(), f"{escape(said.who)}, {markup.clock(said.at, zone, now)}{note}"))
     return rows
+
+
+def _told(told: Told, zone: ZoneInfo, now: datetime) -> str:
+    fate = ""
+    if told.error and not told.sent_at:
+        fate = f' <span class="t-warn">not yet received: {escape(told.error)}</span>'
+    return f"{escape(told.channel or 'nobody')}, {escape(told.reason)}, {markup.clock(told.at, zone, now)}{fate}"
 
 
 def _view(one: Episode) -> View:
@@ -132,7 +138,7 @@ def _chart(one: Episode) -> None:
     table = charts.frame(data.points(one.model, one.scope, view, one.kinds), view.since, view.until, view.grain.step)
     start = view.since - timedelta(days=29)
     past = charts.frame(data.history(one.model, one.scope, view, one.kinds), start, view.until, view.grain.step)
-    normal = usual(past, table.index, view.grain.step, data.begins(one.model))
+    normal = usual(past, charts.steps(table), view.grain.step, data.begins(one.model))
     st.html(markup.heading(f"{one.sentiment.title()} stories", "shaded: the episode; dotted: usual at that hour"))
     figure = charts.surge(table, normal, view, parts.palette(), one, parts.chosen())
     parts.selectable(figure, "surge", alt=f"{one.sentiment} stories, seen and expected")
@@ -207,7 +213,7 @@ def _silences() -> None:
                 width="content",
             )
             if st.button("End", key=f"end-{row.id}", type="tertiary"):
-                _do(lambda row=row: acts.end_silence(row.id))
+                _do(partial(acts.end_silence, row.id))
 
 
 def _do(act: Callable[[], None]) -> None:

@@ -11,7 +11,8 @@ import streamlit as st
 from dashboard import data, health, markup, parts
 from dashboard.health import Judged
 from dashboard.markup import Kpi
-from monitor.store.reads import DeadLetter, Partition, Service, TableSize
+from monitor.store.read_health import DeadLetter, Partition, TableSize
+from monitor.store.reads import Service
 
 LAG_WORTH_A_WARNING = timedelta(minutes=10)
 _CHIPS = {"failing": "t-chip bad", "late": "t-chip late", "new": "t-chip", "ok": "t-chip"}

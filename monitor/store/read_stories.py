@@ -161,6 +161,9 @@ def named_articles(engine: Engine, model: int, articles: Sequence[str]) -> list[
     return [_headline(row) for row in read(engine, _NAMED, {"model": model, "articles": list(articles)})]
 
 
+_FIRST = ("article", "story", "kind", "title", "url", "publisher", "counted_at", "published", "topic")
+
+
 def _headline(row: Any, company: str | None = None) -> Headline:
     companies = tuple(_named(*one) for one in row[16] or ())
     sentiment: Sentiment | None = row[9] or _strongest(*row[10:13])
@@ -168,10 +171,12 @@ def _headline(row: Any, company: str | None = None) -> Headline:
     toward = next((one for one in companies if one.company == company), None)
     if toward is not None:
         sentiment, by_person = toward.sentiment, toward.by_person
+    score = None if row[10] is None else row[12] - row[10]
+    known = zip(_FIRST, row, strict=False)
     return Headline(
-        *row[:9],
+        **dict(known),
         sentiment=sentiment,
-        score=None if row[10] is None else row[12] - row[10],
+        score=score,
         topic_by_person=row[13],
         sentiment_by_person=by_person,
         articles=row[14],

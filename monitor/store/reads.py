@@ -1,4 +1,4 @@
-"""What the dashboard reads of counts, models, feeds and health: bounded queries over roll-ups. Writes nothing.
+"""What the dashboard reads of counts and of the model in service: bounded queries over roll-ups. Writes nothing.
 
 Charts come from `counts` alone, so their cost grows with the time shown, not with the news stored.
 Articles and stories are read in monitor/store/read_stories.py.
@@ -7,7 +7,6 @@ Articles and stories are read in monitor/store/read_stories.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -66,52 +65,6 @@ class Service(NamedTuple):
     manifest: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class FeedHealth:
-    """What is known of one feed."""
-
-    name: str
-    url: str
-    kind: str
-    publisher: str
-    cadence: timedelta
-    failures: int
-    error: str | None
-    articles: int
-    next_at: datetime | None
-    asked_at: datetime | None
-    ok_at: datetime | None
-    article_at: datetime | None
-    gaps_s: tuple[int, ...]
-
-
-class Partition(NamedTuple):
-    """How far the rows of one partition of the log have come."""
-
-    topic: str
-    partition: int
-    offset: int
-    counted_at: datetime
-    saved_at: datetime
-
-
-class DeadLetter(NamedTuple):
-    """A message that never became an article, without its payload."""
-
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    at: datetime
-    retried_at: datetime | None
-
-
-class TableSize(NamedTuple):
-    name: str
-    rows: int
-    bytes: int
-
-
 def open_for_reading(url: str) -> Engine:
     """An engine that can't write and gives up on a query after ten seconds; connects on first use."""
     guard = "-c default_transaction_read_only=on -c statement_timeout=10000"
@@ -122,12 +75,12 @@ def open_for_reading(url: str) -> Engine:
 
 def service(engine: Engine) -> Service | None:
     """The newest row of `services`; None before a first model is in service."""
-    rows = _rows(
+    found = rows(
         engine,
         """SELECT m.id, m.version, s.since, s.who, s.reason, m.manifest
            FROM services s JOIN models m ON m.id = s.model ORDER BY s.id DESC LIMIT 1""",
     )
-    return Service(*rows[0]) if rows else None
+    return Service(*found[0]) if found else None
 
 
 def series(
@@ -142,7 +95,7 @@ def series(
     origin: datetime,
 ) -> list[Point]:
     """One scope's counts in [since, until), summed into steps aligned to `origin`; empty steps are absent."""
-    rows = _rows(
+    found = rows(
         engine,
         """SELECT date_bin(:step, at, :origin) AS step_at, sum(total), sum(negative), sum(positive), sum(score_sum)
            FROM counts
@@ -158,7 +111,7 @@ def series(
         step=step,
         origin=origin,
     )
-    return [Point(*row) for row in rows]
+    return [Point(*row) for row in found]
 
 
 def topic_cells(
@@ -172,7 +125,7 @@ def topic_cells(
     origin: datetime,
 ) -> list[Cell]:
     """Every topic's counts in [since, until), for the heat map."""
-    rows = _rows(
+    found = rows(
         engine,
         """SELECT s.key, date_bin(:step, c.at, :origin) AS step_at,
                   sum(c.total), sum(c.negative), sum(c.positive), sum(c.score_sum)
@@ -188,7 +141,7 @@ def topic_cells(
         step=step,
         origin=origin,
     )
-    return [Cell(*row) for row in rows]
+    return [Cell(*row) for row in found]
 
 
 Family = Literal["these", "topics", "companies", "topics of", "companies of"]
@@ -251,77 +204,37 @@ def spans(
 
 def newest_count(engine: Engine, model: int) -> datetime | None:
     """The newest day that holds news, for "nothing here, the newest is of ..."."""
-    rows = _rows(
+    found = rows(
         engine,
         """SELECT max(at) FROM counts
            WHERE model = :model AND minutes = 60 AND scope = (SELECT id FROM scopes WHERE key = 'all')""",
         model=model,
     )
-    return rows[0][0] if rows else None
+    return found[0][0] if found else None
 
 
 def oldest_count(engine: Engine, model: int) -> datetime | None:
     """When the history begins; what "learning" is measured from."""
-    rows = _rows(
+    found = rows(
         engine,
         """SELECT min(at) FROM counts
            WHERE model = :model AND minutes = 1440 AND scope = (SELECT id FROM scopes WHERE key = 'all')""",
         model=model,
     )
-    return rows[0][0] if rows else None
+    return found[0][0] if found else None
 
 
 def company_names(engine: Engine) -> dict[str, str]:
     """Key -> display name of every company that was ever named in an article."""
-    return {row[0]: row[1] for row in _rows(engine, "SELECT company, name FROM companies ORDER BY name")}
+    return {row[0]: row[1] for row in rows(engine, "SELECT company, name FROM companies ORDER BY name")}
 
 
 def topics(engine: Engine) -> list[str]:
     """Every topic that was ever counted."""
     return [
         row[0]
-        for row in _rows(engine, "SELECT topic FROM scopes WHERE company IS NULL AND topic IS NOT NULL ORDER BY topic")
+        for row in rows(engine, "SELECT topic FROM scopes WHERE company IS NULL AND topic IS NOT NULL ORDER BY topic")
     ]
-
-
-def feeds(engine: Engine) -> list[FeedHealth]:
-    rows = _rows(
-        engine,
-        """SELECT name, url, kind, publisher, cadence_s, failures, error, articles, next_at, asked_at, ok_at,
-                  article_at, gaps_s FROM feeds ORDER BY name""",
-    )
-    return [FeedHealth(*row[:4], timedelta(seconds=row[4]), *row[5:12], tuple(row[12])) for row in rows]
-
-
-def partitions(engine: Engine) -> list[Partition]:
-    rows = _rows(
-        engine,
-        'SELECT topic, partition, "offset", counted_at, saved_at FROM watermarks ORDER BY topic, partition',
-    )
-    return [Partition(*row) for row in rows]
-
-
-def dead_letters(engine: Engine, limit: int = 50) -> tuple[int, list[DeadLetter]]:
-    """How many wait (not yet retried), and the newest of all."""
-    waiting = _rows(engine, "SELECT count(*) FROM dead_letters WHERE retried_at IS NULL")[0][0]
-    rows = _rows(
-        engine,
-        """SELECT topic, partition, "offset", reason, at, retried_at FROM dead_letters
-           ORDER BY at DESC LIMIT :limit""",
-        limit=limit,
-    )
-    return waiting, [DeadLetter(*row) for row in rows]
-
-
-def sizes(engine: Engine) -> tuple[int, list[TableSize]]:
-    """The database's bytes, and its largest tables with PostgreSQL's own estimate of their rows."""
-    total = _rows(engine, "SELECT pg_database_size(current_database())")[0][0]
-    rows = _rows(
-        engine,
-        """SELECT relname, greatest(n_live_tup, 0), pg_total_relation_size(relid)
-           FROM pg_stat_user_tables ORDER BY 3 DESC LIMIT 12""",
-    )
-    return total, [TableSize(*row) for row in rows]
 
 
 def read(engine: Engine, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
@@ -335,5 +248,6 @@ def read(engine: Engine, statement: TextClause, values: Mapping[str, object]) ->
         raise TocsinError("the database has no tables of this version; run `tocsin migrate`") from error
 
 
-def _rows(engine: Engine, statement: str, **values: object) -> list[Any]:
+def rows(engine: Engine, statement: str, **values: object) -> list[Any]:
+    """`read` of plain SQL."""
     return read(engine, text(statement), values)

@@ -84,7 +84,7 @@ def queries(database: reads.Database, now: datetime) -> dict[str, Callable[[], S
     """What pages ask, by name: short and long windows, the busiest scopes."""
     asked: dict[str, Callable[[], Sequence[object]]] = {}
     for window in WINDOWS:
-        asked |= _of_window(database, view_of(window, "all", "Europe/Berlin", now))
+        asked |= _of_window(database, view_of(window, "All", "Europe/Berlin", now))
     asked["live strip"] = lambda: read_stories.latest(database, 1, KINDS, 14)
     return asked
 

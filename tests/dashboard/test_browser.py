@@ -34,6 +34,7 @@ PAGES = (
     "/alerts?episode=c0ffee000002",
     "/act?token=forged",
     "/feeds",
+    "/model",
 )
 
 

@@ -13,7 +13,8 @@ from dashboard.heat import heat
 from dashboard.usual import days_to_go, movers, usual
 from monitor.errors import UsageError
 from monitor.settings import Settings
-from monitor.store.reads import Cell, FeedHealth, Point, Span
+from monitor.store.read_health import FeedHealth
+from monitor.store.reads import Cell, Point, Span
 
 NOW = datetime(2026, 3, 10, 9, 7, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -30,6 +30,7 @@ def ok(page: AppTest) -> str:
         ("scope", "company", {"company": "NRVN", "window": "7d"}),
         ("scope", "company", {"company": "NO SUCH"}),
         ("feeds", "page", {}),
+        ("model", "page", {}),
     ],
 )
 def test_a_page_opens_without_an_error(opened: Open, module: str, function: str, params: dict[str, str]) -> None:
@@ -70,6 +71,7 @@ def test_an_empty_database_says_what_to_start(database_url: str, point_at: Calla
     point_at(database_url)
     for module, function in (("overview", "page"), ("scope", "topic"), ("scope", "company")):
         assert "No model is in service yet" in ok(run_page(module, function))
+    assert "No model is in service yet" in ok(run_page("model"))
     assert "No feed has been asked yet" in ok(run_page("feeds"))
 
 

@@ -1,0 +1,132 @@
+"""What the Alerts page reads of episodes, their evidence, verdicts and silences. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, text
+
+from monitor.alerts.episodes import Episode
+from monitor.store.reads import read
+
+
+class Verdict(NamedTuple):
+    """What a person said of an episode: acknowledged, useful or noise."""
+
+    verdict: str
+    who: str
+    note: str
+    at: datetime
+
+
+class Told(NamedTuple):
+    """What was decided to be told of an episode (or not, and why), and what became of it."""
+
+    channel: str
+    reason: str
+    at: datetime
+    sent_at: datetime | None
+    error: str | None
+
+
+class Silence(NamedTuple):
+    id: int
+    scope: str
+    rule: str | None
+    starts: datetime
+    ends: datetime
+    who: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEpisode:
+    """An episode with its rule's name, its newest verdict, and who has acknowledged it."""
+
+    episode: Episode
+    rule: str | None
+    verdict: str | None
+    acknowledged_by: str | None
+    changed_at: datetime
+
+
+_EPISODES = """
+SELECT e.id, e.incident, coalesce(e.rule, 0), e.scope, e.number, e.kinds, e.sentiment, e.model, e.phase, e.since,
+       e.detected, e.opened_at, e.ended, e.expected, e.seen, e.severity, e.peak, e.reason, e.volume_only,
+       e.publishers, e.also, e.missing, e.reopened,
+       r.name, verdict.verdict, acknowledged.who, e.changed_at
+FROM episodes e
+LEFT JOIN rules r ON r.id = e.rule
+LEFT JOIN LATERAL (SELECT f.verdict FROM feedback f WHERE f.episode = e.id AND f.verdict IN ('useful', 'noise')
+                   ORDER BY f.id DESC LIMIT 1) verdict ON true
+LEFT JOIN LATERAL (SELECT f.who FROM feedback f WHERE f.episode = e.id ORDER BY f.id LIMIT 1) acknowledged ON true
+"""
+_RUNNING = text(_EPISODES + "WHERE e.phase <> 'closed' ORDER BY e.peak DESC, e.opened_at DESC LIMIT :limit")
+_OVER = text(_EPISODES + "WHERE e.phase = 'closed' ORDER BY e.opened_at DESC LIMIT :limit")
+_ONE = text(_EPISODES + "WHERE e.id = :id")
+
+
+def running_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
+    """Those not yet closed, the rarest first."""
+    return [_seen(row) for row in read(engine, _RUNNING, {"limit": limit})]
+
+
+def past_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
+    """The closed ones, newest first."""
+    return [_seen(row) for row in read(engine, _OVER, {"limit": limit})]
+
+
+def episode(engine: Engine, id: str) -> SeenEpisode | None:
+    rows = read(engine, _ONE, {"id": id})
+    return _seen(rows[0]) if rows else None
+
+
+def evidence(engine: Engine, id: str, limit: int = 200) -> list[str]:
+    """The articles behind an episode, newest first."""
+    statement = text("SELECT article FROM episode_stories WHERE episode = :id ORDER BY at DESC LIMIT :limit")
+    return [row[0] for row in read(engine, statement, {"id": id, "limit": limit})]
+
+
+def publishers(engine: Engine, id: str) -> list[tuple[str, int]]:
+    """Who told the stories behind an episode, and how many each."""
+    statement = text(
+        """SELECT family, count(*) FROM episode_stories, unnest(families) AS family
+           WHERE episode = :id GROUP BY family ORDER BY 2 DESC, 1"""
+    )
+    return [(row[0], row[1]) for row in read(engine, statement, {"id": id})]
+
+
+def verdicts(engine: Engine, id: str) -> list[Verdict]:
+    """All that was ever said of an episode, oldest first."""
+    statement = text("SELECT verdict, who, note, at FROM feedback WHERE episode = :id ORDER BY id")
+    return [Verdict(*row) for row in read(engine, statement, {"id": id})]
+
+
+def told(engine: Engine, id: str) -> list[Told]:
+    """When which channel was told of an episode."""
+    statement = text(
+        """SELECT t.channel, t.reason, t.at, o.sent_at, o.error FROM told t
+           LEFT JOIN LATERAL (SELECT sent_at, error FROM outbox o WHERE o.episode = t.episode
+                              AND o.channel = t.channel AND o.created_at = t.at LIMIT 1) o ON true
+           WHERE t.episode = :id ORDER BY t.id"""
+    )
+    return [Told(*row) for row in read(engine, statement, {"id": id})]
+
+
+def silences(engine: Engine, now: datetime) -> list[Silence]:
+    """Those that hold now or later."""
+    statement = text(
+        """SELECT s.id, s.scope, r.name, s.starts, s.ends, s.who, s.comment
+           FROM silences s LEFT JOIN rules r ON r.id = s.rule WHERE s.ends > :now ORDER BY s.ends"""
+    )
+    return [Silence(*row) for row in read(engine, statement, {"now": now})]
+
+
+def _seen(row: Any) -> SeenEpisode:
+    values = list(row)
+    for place in (5, 20, 21):  # kinds, also, missing
+        values[place] = tuple(values[place])
+    names = Episode.__slots__
+    return SeenEpisode(Episode(**dict(zip(names, values[:23], strict=True))), *values[23:])
