@@ -6,6 +6,7 @@ dies, the pipe closes, and the child ends itself: portable, and immune to reused
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 from monitor.errors import TocsinError
@@ -37,15 +39,24 @@ class Programs:
     def __post_init__(self) -> None:
         self._read_end, self._write_end = os.pipe()
 
-    def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a child in its own session, so that a Ctrl-C reaches only us and we stop it in order."""
-        child = subprocess.Popen(
-            command,
-            env={**self.env, OWNER_PIPE: str(self._read_end)},
-            pass_fds=(self._read_end,),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    def start(
+        self, name: str, command: Sequence[str], *, log: Path | None = None, speaks: bool = True
+    ) -> subprocess.Popen[bytes]:
+        """Start a child in its own session, so that a Ctrl-C reaches only us and we stop it in order.
+
+        With a `log` its stderr goes there; what it says on stdout goes to our stderr if it `speaks`, else there too.
+        """
+        with contextlib.ExitStack() as files:
+            stderr = files.enter_context(log.open("ab")) if log else None
+            child = subprocess.Popen(
+                command,
+                env={**self.env, OWNER_PIPE: str(self._read_end)},
+                pass_fds=(self._read_end,),
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr if speaks or stderr is None else stderr,
+                stderr=stderr,
+                start_new_session=True,
+            )
         self.running[name] = child
         return child
 
@@ -81,6 +92,19 @@ class Programs:
             self.stop(name)
         os.close(self._write_end)
         os.close(self._read_end)
+
+
+def stopped_by_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set. Call it from the main thread."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def stop_by_interrupt() -> None:
+    """SIGTERM raises KeyboardInterrupt like SIGINT, so that every block is left in order. For the main thread."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def tocsin(*arguments: str) -> list[str]:

@@ -1,0 +1,151 @@
+"""The one place that picks implementations: Settings -> database, log, classifier. Straight lines, no decisions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from monitor import embedded
+from monitor.broker.protocol import Broker
+from monitor.classifier.protocol import Classifier
+from monitor.entities import Companies, load_companies
+from monitor.errors import TocsinError
+from monitor.registry import find_model, read_manifest
+from monitor.settings import Settings
+from monitor.store.engine import Database, open_database
+from monitor.store.migrate import current, migrate, newest
+from monitor.store.models import ensure_service
+
+
+@contextlib.contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The database's URL while it runs: the named server, else the private one, joined or started for the block.
+
+    The private one is brought to the newest schema; a named server is its operator's, so an old schema is refused.
+    """
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+        _refuse_old_schema(url)
+        yield url
+        return
+    with embedded.server(settings.data_dir) as url:
+        migrate(url)
+        yield url
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[Database]:
+    """The database, open for the block."""
+    with database_url(settings) as url, opened(url) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """A database by its URL, open for the block."""
+    found = open_database(url)
+    try:
+        yield found
+    finally:
+        found.dispose()
+
+
+def connector(settings: Settings, url: str) -> Callable[[], Broker]:
+    """Opens the log: each call another consumer of the workers' group."""
+    if settings.broker == "postgres":
+        from monitor.broker.postgres import PostgresBroker
+
+        return lambda: PostgresBroker(url, settings.topic, settings.group)
+    from monitor.broker.kafka import KafkaBroker
+
+    return lambda: KafkaBroker(kafka_connection(settings), settings.topic, settings.group)
+
+
+def log_trim(settings: Settings, url: str) -> Callable[[datetime], Any] | None:
+    """Forgets what was committed long ago; None for Kafka, which has a retention of its own."""
+    if settings.broker == "kafka":
+        return None
+    from monitor.broker.postgres import PostgresBroker
+
+    return PostgresBroker(url, settings.topic, settings.group).trim
+
+
+def kafka_connection(settings: Settings) -> dict[str, Any]:
+    from monitor.broker.kafka import connection_settings
+
+    return connection_settings(
+        settings.kafka_servers,
+        settings.kafka_security_protocol,
+        settings.kafka_sasl_mechanism,
+        settings.kafka_username,
+        settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+    )
+
+
+def companies(settings: Settings) -> Companies:
+    """The listed companies, and the watch-list: the named file, else watchlist.toml in the data directory."""
+    own = settings.data_dir / "watchlist.toml"
+    return load_companies(settings.watchlist or (own if own.exists() else None))
+
+
+def loader(settings: Settings) -> Callable[[str], Classifier]:
+    """Loads the classifier of a version."""
+
+    def load(version: str) -> Classifier:
+        from monitor.classifier.transformer import load_classifier
+
+        return load_classifier(version, settings.data_dir, settings.device)
+
+    return load
+
+
+def first_model(settings: Settings, opened: Database, now: datetime) -> str:
+    """The version in service; a fresh database starts with the setting's model."""
+    manifest = read_manifest(find_model(settings.model, settings.data_dir))
+    return ensure_service(opened, manifest.version, manifest.everything, now)
+
+
+def migrate_all(settings: Settings) -> Iterator[str]:
+    """The database to head and, with Kafka, the topic made; a line about each."""
+    if settings.database_url is None:
+        with embedded.server(settings.data_dir) as url:
+            yield f"the private database is at revision {migrate(url)}"
+    else:
+        url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+        yield f"the database is at revision {migrate(url)}"
+    if settings.broker == "kafka":
+        from monitor.broker.kafka import create_topic
+
+        made = create_topic(kafka_connection(settings), settings.topic)
+        yield f"the topic {settings.topic} {'was made' if made else 'is there'}"
+
+
+def checks(settings: Settings) -> dict[str, Callable[[], str]]:
+    """What `tocsin doctor` looks at beyond the machine; each raises TocsinError with the mend."""
+
+    def look_at_database() -> str:
+        with database_url(settings) as url:
+            return f"answers, at revision {current(url)}"
+
+    def look_at_log() -> str:
+        with database_url(settings) as url:
+            broker = connector(settings, url)()
+            lag = sum(broker.lag().values())
+            broker.close()
+            return f"{settings.broker} answers, {lag:,} messages wait"
+
+    return {
+        "model": lambda: read_manifest(find_model(settings.model, settings.data_dir)).version,
+        "companies": lambda: f"{len(companies(settings).all):,} known",
+        "database": look_at_database,
+        "log": look_at_log,
+    }
+
+
+def _refuse_old_schema(url: str) -> None:
+    found, wanted = current(url), newest()
+    if found != wanted:
+        what = "has no tables" if found is None else f"is at revision {found}, this code needs {wanted}"
+        raise TocsinError(f"the database {what}; run `tocsin migrate`")

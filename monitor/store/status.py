@@ -1,0 +1,111 @@
+"""The figures of `tocsin status`, and what the demo watches. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from monitor.store.engine import Database, transaction
+from monitor.types import Scope
+
+
+class Numbers(NamedTuple):
+    """What is in the tables and open now."""
+
+    read: int
+    """Messages that workers have read of the topic."""
+    stored: int
+    scored: int
+    """Articles judged by the version in service."""
+    dead: int
+    """Dead letters not yet retried."""
+    model: str | None
+    episodes_open: int
+
+
+class FeedStatus(NamedTuple):
+    """One source's health."""
+
+    name: str
+    failures: int
+    error: str | None
+    articles: int
+    article_at: datetime | None
+
+
+class Status(NamedTuple):
+    """What `tocsin status` tells."""
+
+    raw: int
+    """Messages ever appended to the topic."""
+    lag: int
+    numbers: Numbers
+    feeds: tuple[FeedStatus, ...]
+
+
+class Since(NamedTuple):
+    """What has happened since a moment."""
+
+    articles: int
+    stories: int
+    first_label_at: datetime | None
+    episodes: int
+    notifications: int
+    """Messages about episodes that were delivered."""
+    notified_at: datetime | None
+    """When the first of them was."""
+
+
+_NUMBERS = text("""
+SELECT (SELECT coalesce(sum("offset" + 1), 0) FROM watermarks WHERE CAST(:topic AS text) IN ('', topic)),
+       (SELECT count(*) FROM articles),
+       (SELECT count(*) FROM scores WHERE model = (SELECT model FROM services ORDER BY id DESC LIMIT 1)),
+       (SELECT count(*) FROM dead_letters WHERE retried_at IS NULL),
+       (SELECT m.version FROM services s JOIN models m ON m.id = s.model ORDER BY s.id DESC LIMIT 1),
+       (SELECT count(*) FROM episodes WHERE phase <> 'closed')
+""")
+_SINCE = text("""
+SELECT (SELECT count(*) FROM articles WHERE stored_at >= :at),
+       (SELECT count(*) FROM articles WHERE stored_at >= :at AND id = story),
+       (SELECT min(scored_at) FROM scores WHERE scored_at >= :at),
+       (SELECT count(*) FROM episodes WHERE opened_at >= :at),
+       (SELECT count(*) FROM outbox WHERE episode IS NOT NULL AND sent_at >= :at),
+       (SELECT min(sent_at) FROM outbox WHERE episode IS NOT NULL AND sent_at >= :at)
+""")
+
+
+def numbers(database: Database, topic: str = "") -> Numbers:
+    """Of one topic, or of all."""
+    with transaction(database) as connection:
+        read, *rest = connection.execute(_NUMBERS, {"topic": topic}).one()
+    return Numbers(int(read), *rest)
+
+
+def status(database: Database, topic: str, lag: Mapping[int, int]) -> Status:
+    """`lag` as the broker tells it: messages that the workers have not committed, per partition."""
+    found, behind = numbers(database, topic), sum(lag.values())
+    with transaction(database) as connection:
+        feeds = connection.execute(text("SELECT name, failures, error, articles, article_at FROM feeds ORDER BY name"))
+        # What is read but not committed is in both.
+        return Status(max(found.read, found.stored) + behind, behind, found, tuple(FeedStatus(*row) for row in feeds))
+
+
+def since(database: Database, at: datetime) -> Since:
+    with transaction(database) as connection:
+        return Since(*connection.execute(_SINCE, {"at": at}).one())
+
+
+def newest_article(database: Database) -> datetime | None:
+    """When the newest article counts."""
+    with transaction(database) as connection:
+        return connection.execute(text("SELECT max(counted_at) FROM articles")).scalar()
+
+
+def companies_alerted(database: Database) -> set[str]:
+    """Companies that ever had an episode."""
+    with transaction(database) as connection:
+        scopes = connection.execute(text("SELECT DISTINCT scope FROM episodes")).scalars()
+        return {company for scope in scopes if (company := Scope.of(scope).company)}
