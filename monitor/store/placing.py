@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg import Cursor
 
@@ -63,7 +64,7 @@ def sign_articles(articles: Sequence[Article]) -> list[Signed]:
     ]
 
 
-def place(cursor: Cursor[tuple[object, ...]], signed: Sequence[Signed]) -> list[Placed]:
+def place(cursor: Cursor[Any], signed: Sequence[Signed]) -> list[Placed]:
     """In the order given: an article may join the story of one before it."""
     stored = _nearby(cursor, signed)
     recent: dict[int, deque[tuple[datetime, Candidate]]] = defaultdict(lambda: deque(maxlen=PER_BAND))
@@ -84,7 +85,7 @@ def place(cursor: Cursor[tuple[object, ...]], signed: Sequence[Signed]) -> list[
     return placed
 
 
-def _nearby(cursor: Cursor[tuple[object, ...]], signed: Sequence[Signed]) -> dict[int, list[Candidate]]:
+def _nearby(cursor: Cursor[Any], signed: Sequence[Signed]) -> dict[int, list[Candidate]]:
     wanted = [
         (band, number, int(one.article.counted_at.timestamp()))
         for number, one in enumerate(signed)
@@ -96,10 +97,10 @@ def _nearby(cursor: Cursor[tuple[object, ...]], signed: Sequence[Signed]) -> dic
     tellings: dict[str, Telling] = {}
     cursor.execute(_NEARBY, [array(column) for column in zip(*wanted, strict=True)])
     for number, _at, article, story, title, lead in cursor:
-        told = tellings.get(str(article))
+        told = tellings.get(article)
         if told is None:
-            told = tellings[str(article)] = telling(str(title), str(lead))
-        found[int(str(number))].append(Candidate(str(article), str(story), told))
+            told = tellings[article] = telling(title, lead)
+        found[number].append(Candidate(article, story, told))
     return found
 
 

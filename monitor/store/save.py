@@ -80,23 +80,26 @@ def save(
     return Saved(len(fresh), sum(one.is_first for one in placed))
 
 
-def lock(connection: Connection) -> Cursor[tuple[object, ...]]:
+def lock(connection: Connection) -> Cursor[Any]:
     """A psycopg cursor in this transaction, which now is the only one that writes articles and counts."""
-    cursor: Cursor[tuple[object, ...]] = connection.connection.cursor()  # type: ignore[assignment]
+    cursor = cursor_of(connection)
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
     return cursor
 
 
-def model_id(cursor: Cursor[tuple[object, ...]], version: str) -> int:
+def cursor_of(connection: Connection) -> Cursor[Any]:
+    """psycopg's own cursor in the same transaction: COPY has no other way in."""
+    return connection.connection.cursor()  # type: ignore[return-value]
+
+
+def model_id(cursor: Cursor[Any], version: str) -> int:
     row = cursor.execute("SELECT id FROM models WHERE version = %s", [version]).fetchone()
     if row is None:
         raise ModelUnavailable(f"model version {version!r} is not registered in this database; see `tocsin models`")
-    return int(str(row[0]))
+    return int(row[0])
 
 
-def write_scores(
-    cursor: Cursor[tuple[object, ...]], classified: Sequence[Classified], model: int, now: datetime
-) -> None:
+def write_scores(cursor: Cursor[Any], classified: Sequence[Classified], model: int, now: datetime) -> None:
     """One model version's judgements of articles that it has not judged before."""
     copy_rows(
         cursor,
@@ -134,7 +137,7 @@ def parts_of(
         yield Part(story, classified.tagged.article.id, is_backfill, tally)
 
 
-_INCOMING = """
+INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming (
     n int, story text, scope int, kind text, at timestamptz, article text,
     negative bool, positive bool, score float8, is_backfill bool
@@ -168,13 +171,14 @@ ON CONFLICT (model, minutes, scope, kind, at) DO UPDATE SET
 """
 
 
-def count(cursor: Cursor[tuple[object, ...]], parts: Sequence[Part], model: int) -> None:
+def count(cursor: Cursor[Any], parts: Sequence[Part], model: int) -> None:
     """Count each story once per (scope, kind, model): the first part that names it there counts, later ones don't."""
     scopes = scope_ids(cursor, {part.tally.scope for part in parts})
     first: dict[tuple[str, int, str], Part] = {}
     for part in parts:
         first.setdefault((part.story, scopes[part.tally.scope], part.tally.kind), part)
-    cursor.execute(_INCOMING)
+    cursor.execute(INCOMING)
+    cursor.execute("TRUNCATE incoming")
     copy_rows(
         cursor,
         "incoming",
@@ -186,29 +190,29 @@ def count(cursor: Cursor[tuple[object, ...]], parts: Sequence[Part], model: int)
     cursor.execute(_COUNT, {"model": model})
 
 
-def scope_ids(cursor: Cursor[tuple[object, ...]], scopes: set[Scope]) -> dict[Scope, int]:
+def scope_ids(cursor: Cursor[Any], scopes: set[Scope]) -> dict[Scope, int]:
     """Their numbers; new scopes get one."""
     by_key = {scope.key: scope for scope in scopes}
-    rows = cursor.execute("SELECT key, id FROM scopes WHERE key = ANY(%s)", [list(by_key)]).fetchall()
-    found = {str(key): int(str(number)) for key, number in rows}
+    rows = cursor.execute("SELECT key, id FROM scopes WHERE key = ANY(%s)", [list(by_key)])
+    found: dict[str, int] = dict(rows.fetchall())
     for key in sorted(set(by_key) - set(found)):
         row = cursor.execute(
             "INSERT INTO scopes (key, company, topic) VALUES (%s, %s, %s) RETURNING key, id",
             [key, by_key[key].company, by_key[key].topic],
         ).fetchone()
         assert row is not None
-        found[str(row[0])] = int(str(row[1]))
+        found[row[0]] = row[1]
     return {by_key[key]: number for key, number in found.items()}
 
 
-def copy_rows(cursor: Cursor[tuple[object, ...]], table: str, rows: Iterable[Sequence[Any]]) -> None:
+def copy_rows(cursor: Cursor[Any], table: str, rows: Iterable[Sequence[Any]]) -> None:
     with cursor.copy(f"COPY {table} FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 
 
-def _known(cursor: Cursor[tuple[object, ...]], ids: list[str]) -> set[str]:
-    return {str(row[0]) for row in cursor.execute("SELECT id FROM articles WHERE id = ANY(%s)", [ids])}
+def _known(cursor: Cursor[Any], ids: list[str]) -> set[str]:
+    return {row[0] for row in cursor.execute("SELECT id FROM articles WHERE id = ANY(%s)", [ids])}
 
 
 def _counted(fresh: Sequence[Classified], placed: Sequence[Placed], now: datetime) -> list[Part]:
@@ -219,9 +223,7 @@ def _counted(fresh: Sequence[Classified], placed: Sequence[Placed], now: datetim
     ]
 
 
-def _write_articles(
-    cursor: Cursor[tuple[object, ...]], fresh: Sequence[Classified], placed: Sequence[Placed], now: datetime
-) -> None:
+def _write_articles(cursor: Cursor[Any], fresh: Sequence[Classified], placed: Sequence[Placed], now: datetime) -> None:
     copy_rows(
         cursor,
         "articles (id, source, kind, publisher, family, author, url, title, body, published, seen, counted_at,"
@@ -251,7 +253,7 @@ def _write_articles(
     )
 
 
-def _write_stories(cursor: Cursor[tuple[object, ...]], placed: Sequence[Placed]) -> None:
+def _write_stories(cursor: Cursor[Any], placed: Sequence[Placed]) -> None:
     copy_rows(
         cursor,
         "story_bands (band, counted_at, article)",
@@ -273,7 +275,7 @@ def _write_stories(cursor: Cursor[tuple[object, ...]], placed: Sequence[Placed])
     )
 
 
-def _write_dead(cursor: Cursor[tuple[object, ...]], dead: Sequence[DeadMessage], now: datetime) -> None:
+def _write_dead(cursor: Cursor[Any], dead: Sequence[DeadMessage], now: datetime) -> None:
     cursor.executemany(
         'INSERT INTO dead_letters (topic, partition, "offset", payload, reason, at) VALUES (%s, %s, %s, %s, %s, %s)'
         " ON CONFLICT DO NOTHING",
@@ -284,7 +286,7 @@ def _write_dead(cursor: Cursor[tuple[object, ...]], dead: Sequence[DeadMessage],
     )
 
 
-def _write_progress(cursor: Cursor[tuple[object, ...]], progress: Sequence[Progress], now: datetime) -> None:
+def _write_progress(cursor: Cursor[Any], progress: Sequence[Progress], now: datetime) -> None:
     cursor.executemany(
         'INSERT INTO watermarks AS w (topic, partition, "offset", counted_at, saved_at) VALUES (%s, %s, %s, %s, %s)'
         ' ON CONFLICT (topic, partition) DO UPDATE SET "offset" = greatest(w."offset", EXCLUDED."offset"),'

@@ -89,8 +89,7 @@ def status(database: Database, topic: str, lag: Mapping[int, int]) -> Status:
     found, behind = numbers(database, topic), sum(lag.values())
     with transaction(database) as connection:
         feeds = connection.execute(text("SELECT name, failures, error, articles, article_at FROM feeds ORDER BY name"))
-        # What is read but not committed is in both.
-        return Status(max(found.read, found.stored) + behind, behind, found, tuple(FeedStatus(*row) for row in feeds))
+        return Status(found.read + behind, behind, found, tuple(FeedStatus(*row) for row in feeds))
 
 
 def since(database: Database, at: datetime) -> Since:

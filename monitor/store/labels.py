@@ -1,0 +1,161 @@
+"""What persons say of articles: kept for good, and standing above the model's word in every count at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, get_args
+
+from psycopg import Cursor
+
+from monitor.errors import UsageError
+from monitor.store.counting import UNLABELLED
+from monitor.store.engine import Database, transaction
+from monitor.store.save import INCOMING, Part, copy_rows, count, cursor_of, lock, parts_of, scope_ids
+from monitor.store.stored import InStory, judgements, labelled, tagged_articles
+from monitor.types import SENTIMENTS
+
+Task = Literal["topic", "sentiment", "company"]
+Origin = Literal["correction", "audit", "import"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One person's word on one article. `company` names the company for the task `company`, else it is None."""
+
+    article: str
+    task: Task
+    value: str
+    company: str | None = None
+    origin: Origin = "correction"
+    who: str
+    at: datetime
+
+
+class LabelledText(NamedTuple):
+    """A label with the text that it is about: what training reads."""
+
+    label: Label
+    title: str
+    body: str
+    name: str | None
+    """The company as the text spells it."""
+
+
+def add_labels(database: Database, labels: Sequence[Label]) -> None:
+    """Keep them, and correct the counts in the same transaction. UsageError names a bad one; then none is kept."""
+    with transaction(database) as connection:
+        cursor = lock(connection)
+        _check(cursor, labels)
+        cursor.executemany(
+            "INSERT INTO labels (article, task, company, value, origin, who, at) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [(one.article, one.task, one.company, one.value, one.origin, one.who, one.at) for one in labels],
+        )
+        stories = cursor.execute(
+            "SELECT DISTINCT story FROM articles WHERE id = ANY(%s)", [[one.article for one in labels]]
+        ).fetchall()
+        for (story,) in stories:
+            _recount_story(cursor, str(story))
+
+
+def labels(database: Database, since: datetime | None = None) -> Iterator[LabelledText]:
+    """Every label given at `since` or later, oldest first; the newest per article, task and company stands."""
+    with transaction(database) as connection:
+        cursor = cursor_of(connection)
+        rows = cursor.execute(
+            "SELECT l.article, l.task, l.value, l.company, l.origin, l.who, l.at, a.title, a.body, m.surface"
+            " FROM labels l JOIN articles a ON a.id = l.article"
+            " LEFT JOIN mentions m ON m.article = l.article AND m.company = l.company"
+            " WHERE %s::timestamptz IS NULL OR l.at >= %s ORDER BY l.id",
+            [since, since],
+        ).fetchall()
+    names = ("article", "task", "value", "company", "origin", "who", "at")
+    for row in rows:
+        yield LabelledText(Label(**dict(zip(names, row, strict=False))), *row[7:])
+
+
+def _check(cursor: Cursor[Any], labels: Sequence[Label]) -> None:
+    asked = [one.article for one in labels]
+    known = {row[0] for row in cursor.execute("SELECT id FROM articles WHERE id = ANY(%s)", [asked])}
+    named = set(cursor.execute("SELECT article, company FROM mentions WHERE article = ANY(%s)", [asked]).fetchall())
+    for one in labels:
+        if one.article not in known:
+            raise UsageError(f"no article {one.article!r} in this database, so it can't be labelled")
+        if one.task not in get_args(Task) or not one.value.strip():
+            raise UsageError(f"a label is a topic, a sentiment or a company's sentiment; got {one.task}={one.value!r}")
+        if one.task != "topic" and one.value not in SENTIMENTS:
+            raise UsageError(f"a sentiment is one of {', '.join(SENTIMENTS)}; got {one.value!r}")
+        if (one.task == "company") != (one.company is not None):
+            raise UsageError("a company's sentiment names its company, other labels none")
+        if one.company is not None and (one.article, one.company) not in named:
+            raise UsageError(f"article {one.article!r} names no company {one.company!r}")
+
+
+def _recount_story(cursor: Cursor[Any], story: str) -> None:
+    """Under each version: who counts in a scope goes on counting there if it still may, else the first that may."""
+    members = tagged_articles(cursor, "a.story = %s ORDER BY a.stored_at, a.counted_at, a.id", [story])
+    said = labelled(cursor, [one.tagged.article.id for one in members])
+    for model, version in cursor.execute("SELECT id, version FROM models ORDER BY id").fetchall():
+        wanted = _wanted(cursor, members, said, model, version)
+        scopes = scope_ids(cursor, {part.tally.scope for part in wanted})
+        fitting: dict[tuple[int, str, str], Part] = {}
+        for part in wanted:
+            fitting.setdefault((scopes[part.tally.scope], part.tally.kind, part.article), part)
+        counted = cursor.execute(
+            "SELECT scope, kind, article, at, negative, positive, score, is_backfill FROM story_counts"
+            " WHERE story = %s AND model = %s",
+            [story, model],
+        ).fetchall()
+        kept = [row[:3] for row in counted if _is_same(fitting.get(row[:3]), row[3:])]
+        _uncount(cursor, story, model, [row[:2] for row in counted if row[:3] not in kept])
+        # Those who counted come first, the rest in the order in which they came.
+        before = [fitting[row[:3]] for row in counted if row[:3] in fitting]
+        count(cursor, [*before, *wanted], model)
+
+
+def _wanted(cursor: Cursor[Any], members: Sequence[InStory], said: Any, model: int, version: str) -> list[Part]:
+    story = members[0].story
+    return [
+        part
+        for one in judgements(cursor, [member.tagged for member in members], model, version)
+        for part in parts_of(
+            one,
+            story,
+            is_backfill=one.tagged.article.is_backfill,
+            labelled=said.get(one.tagged.article.id, UNLABELLED),
+        )
+    ]
+
+
+def _is_same(part: Part | None, row: tuple[Any, ...]) -> bool:
+    return part is not None and (part.tally.at, *part.tally[3:], part.is_backfill) == row
+
+
+_UNCOUNT = """
+WITH gone AS (
+    DELETE FROM story_counts c USING incoming i
+    WHERE c.story = i.story AND c.scope = i.scope AND c.kind = i.kind AND c.model = %(model)s
+    RETURNING c.scope, c.kind, c.at, c.negative, c.positive, c.score, c.is_backfill
+), sums AS (
+    SELECT scope, kind, minutes, date_bin(minutes * interval '1 minute', at, 'epoch') AS start, count(*) AS total,
+           count(*) FILTER (WHERE negative) AS negative, count(*) FILTER (WHERE positive) AS positive,
+           sum(score) AS score_sum, count(*) FILTER (WHERE is_backfill) AS backfilled,
+           count(*) FILTER (WHERE is_backfill AND negative) AS backfilled_negative
+    FROM gone CROSS JOIN (VALUES (5), (60), (1440)) AS size(minutes)
+    GROUP BY scope, kind, minutes, start
+)
+UPDATE counts c SET total = c.total - s.total, negative = c.negative - s.negative, positive = c.positive - s.positive,
+    score_sum = c.score_sum - s.score_sum, backfilled = c.backfilled - s.backfilled,
+    backfilled_negative = c.backfilled_negative - s.backfilled_negative
+FROM sums s WHERE c.model = %(model)s AND c.minutes = s.minutes AND c.scope = s.scope AND c.kind = s.kind
+    AND c.at = s.start
+"""
+
+
+def _uncount(cursor: Cursor[Any], story: str, model: int, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        cursor.execute(INCOMING)
+        cursor.execute("TRUNCATE incoming")
+        copy_rows(cursor, "incoming (story, scope, kind)", ((story, *row) for row in rows))
+        cursor.execute(_UNCOUNT, {"model": model})
