@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from datetime import timedelta
 
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from dashboard import data
 from monitor.errors import UsageError
 from monitor.store import engine, outbox
+from monitor.store.labels import Label, Task, add_labels
 
 
 def who() -> str:
@@ -17,7 +19,7 @@ def who() -> str:
     return data.settings().dashboard_user or getpass.getuser()
 
 
-def judge(episode: str, verdict: str, note: str = "") -> None:
+def judge(episode: str, verdict: outbox.Verdict, note: str = "") -> None:
     """Keep a person's word on an alert. UsageError where there is no such alert."""
     with engine.transaction(_database()) as tx:
         if not outbox.give_feedback(tx, episode, verdict, who(), data.now(), note):
@@ -36,6 +38,18 @@ def end_silence(id: int) -> None:
     with engine.transaction(_database()) as tx:
         outbox.end_silence(tx, id, data.now())
     data.forget_alerts()
+
+
+def correct(article: str, said: Sequence[tuple[Task, str, str | None]]) -> None:
+    """Keep a person's labels; counts follow in the same transaction."""
+    now = data.now()
+    given = [
+        Label(article=article, task=task, value=value, company=company, who=who(), at=now)
+        for task, value, company in said
+    ]
+    if given:
+        add_labels(_database(), given)
+        st.cache_data.clear()
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda database: database.dispose())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import parts, theme
+from dashboard import correct, parts, theme
 from dashboard.views import act, alerts, feeds, model, overview, scope
 from monitor.errors import TocsinError
 
@@ -25,6 +25,7 @@ def main() -> None:
     page = st.navigation(pages, position="top")
     try:
         page.run()
+        correct.offer()
     except TocsinError as error:
         parts.trouble(error)
 

@@ -129,14 +129,23 @@ def scope_name(scope: str, names: Mapping[str, str]) -> str:
 
 
 def news_list(
-    rows: Sequence[Headline], zone: tzinfo, now: datetime, params: Mapping[str, str | None], *, dated: bool = False
+    rows: Sequence[Headline],
+    zone: tzinfo,
+    now: datetime,
+    params: Mapping[str, str | None],
+    *,
+    dated: bool = False,
+    here: Mapping[str, str] | None = None,
 ) -> str:
-    """Headlines with time, sentiment, publisher, topic and companies."""
-    items = "".join(_news_item(row, zone, now, params) for row in rows)
+    """Headlines with time, sentiment, publisher, topic and companies; with `here`, the page's own parameters,
+    each has a link that opens the dialog to correct its labels."""
+    items = "".join(_news_item(row, zone, now, params, here) for row in rows)
     return f'<ul class="t-list{" t-dated" if dated else ""}">{items}</ul>'
 
 
-def _news_item(row: Headline, zone: tzinfo, now: datetime, params: Mapping[str, str | None]) -> str:
+def _news_item(
+    row: Headline, zone: tzinfo, now: datetime, params: Mapping[str, str | None], here: Mapping[str, str] | None
+) -> str:
     title = escape(row.title)
     url = safe_url(row.url)
     if url:
@@ -156,6 +165,9 @@ def _news_item(row: Headline, zone: tzinfo, now: datetime, params: Mapping[str, 
     ]
     if row.topic_by_person or row.sentiment_by_person:
         meta.append("corrected")
+    if here is not None:
+        href = escape(page_link("", {**here, "correct": row.article}), quote=True)
+        meta.append(f'<a class="t-fix" href="{href}" target="_self">correct</a>')
     return (
         f"<li>{clock(row.counted_at, zone, now)}{mark(row.sentiment)}"
         f'<div>{title} <span class="meta"> {" · ".join(meta)}</span></div></li>'

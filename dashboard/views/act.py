@@ -9,8 +9,9 @@ import streamlit as st
 from dashboard import acts, data, markup, parts, telling
 from monitor.alerts import links
 from monitor.errors import UsageError
+from monitor.store.outbox import Verdict
 
-ASKED: dict[links.Act, tuple[str, str, str]] = {
+ASKED: dict[links.Act, tuple[Verdict, str, str]] = {
     "acknowledge": ("acknowledged", "Acknowledge", "Says that somebody has seen it."),
     "noise": ("noise", "Mark as noise", "Counts as a false alarm when the rule is calibrated."),
     "useful": ("useful", "Mark as useful", "Counts as a true alarm when the rule is calibrated."),
