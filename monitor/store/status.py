@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,26 +23,6 @@ class Numbers(NamedTuple):
     """Dead letters not yet retried."""
     model: str | None
     episodes_open: int
-
-
-class FeedStatus(NamedTuple):
-    """One source's health."""
-
-    name: str
-    failures: int
-    error: str | None
-    articles: int
-    article_at: datetime | None
-
-
-class Status(NamedTuple):
-    """What `tocsin status` tells."""
-
-    raw: int
-    """Messages ever appended to the topic."""
-    lag: int
-    numbers: Numbers
-    feeds: tuple[FeedStatus, ...]
 
 
 class Since(NamedTuple):
@@ -82,14 +61,6 @@ def numbers(database: Database, topic: str = "") -> Numbers:
     with transaction(database) as connection:
         read, *rest = connection.execute(_NUMBERS, {"topic": topic}).one()
     return Numbers(int(read), *rest)
-
-
-def status(database: Database, topic: str, lag: Mapping[int, int]) -> Status:
-    """`lag` as the broker tells it: messages that the workers have not committed, per partition."""
-    found, behind = numbers(database, topic), sum(lag.values())
-    with transaction(database) as connection:
-        feeds = connection.execute(text("SELECT name, failures, error, articles, article_at FROM feeds ORDER BY name"))
-        return Status(found.read + behind, behind, found, tuple(FeedStatus(*row) for row in feeds))
 
 
 def since(database: Database, at: datetime) -> Since:

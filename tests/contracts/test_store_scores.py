@@ -13,12 +13,13 @@ from monitor.classifier.constant import ConstantClassifier
 from monitor.errors import UsageError
 from monitor.store.counts import recount
 from monitor.store.dead_letters import named, newest, retry, to_retry
-from monitor.store.engine import Database
+from monitor.store.engine import Database, transaction
 from monitor.store.labels import Label, add_labels, labels
 from monitor.store.models import register
 from monitor.store.rescore import coverage, save_scores, unscored
+from monitor.store.retention import trim_bands
 from monitor.store.save import DeadMessage, Progress, save
-from monitor.store.status import newest_article, numbers, since, status
+from monitor.store.status import newest_article, numbers, since
 from monitor.types import Classified, Passage, Rejected
 from tests.contracts.test_store import ACME, BAD, BOLT, GOOD, MEH, NOW, article, database, everything, judged, rows
 
@@ -145,10 +146,17 @@ def test_a_dead_letter_is_put_back_on_the_log_and_marked(database: Database, dat
 def test_the_figures_say_what_is_on_the_log_in_the_tables_and_dead(database: Database) -> None:
     dead = [DeadMessage(Message("news.raw", 0, 2, b"", b"", NOW), Rejected("empty"))]
     save(database, [judged(article(1)), judged(article(2))], dead, [Progress("news.raw", 0, 2, NOW)], NOW)
-    found = status(database, "news.raw", {0: 4, 1: 0})
-    assert (found.raw, found.lag, found.numbers) == (7, 4, numbers(database, "news.raw"))
-    assert found.numbers == (3, 2, 2, 1, "one", 0)
+    assert numbers(database) == numbers(database, "news.raw") == (3, 2, 2, 1, "one", 0)
     assert numbers(database, "other").read == 0
     assert newest_article(database) == NOW
     assert since(database, NOW)[:3] == (2, 2, NOW)
     assert since(database, NOW + timedelta(seconds=1)) == (0, 0, None, 0, 0, None)
+
+
+def test_a_back_fills_bands_stay_while_it_comes_in_and_go_later(database: Database) -> None:
+    old = NOW - timedelta(days=4000)
+    save(database, [judged(article(1, TITLE, at=old))], [], [], NOW)
+    for now, kept in ((NOW + timedelta(hours=95), True), (NOW + timedelta(hours=97), False)):
+        with transaction(database) as connection:
+            trim_bands(connection, now)
+        assert bool(rows(database, "SELECT 1 FROM story_bands")) == kept
