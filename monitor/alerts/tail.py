@@ -83,7 +83,7 @@ def log_rates(tail: Tail) -> Array:
 def _too_often(counts: Array, weeks: Array, scale: Array) -> Array:
     """What rare levels show beyond the events a scope may well have had; from there on it falls as the bulk does."""
     allowed = EVENTS_ALLOWED + EVENTS_PER_WEEK * weeks
-    extra = np.maximum(counts - allowed[:, None], 1e-9) / np.maximum(weeks, PRIOR_WEEKS)[:, None]
+    extra = np.maximum(counts - allowed[:, None], 1e-300) / np.maximum(weeks, PRIOR_WEEKS)[:, None]
     lifted = np.maximum.accumulate(np.log(extra) + GRID[None] / scale[:, None], axis=1)
     return np.asarray(lifted - GRID[None] / scale[:, None])
 
