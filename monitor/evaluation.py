@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from monitor.alerts import completeness, stages, watch
-from monitor.alerts.episodes import Episode, moved
+from monitor.alerts.episodes import moved
 from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
 from monitor.alerts.rules import StoredRule, levels_of, watches
@@ -82,10 +82,10 @@ class Evaluator:
             ripe = partial(self._is_ripe, one.rule.id, sum(lag.values()) > 0, now)
             desk = _desk(tx, one, model, glances[one.rule.series], missing, ripe, now)
             into = Judgement()
+            _gather(desk, into)
             for seen, is_final in zip(glances[one.rule.series], (True, False), strict=True):
                 if seen is not None:
                     judge(desk, seen, final=is_final, into=into)
-            _refresh(desk, into)
             _save(tx, one.rule.id, into, now)
             judgements.append(into)
         return [tell for each in judgements for tell in each.tells]
@@ -249,17 +249,14 @@ def _desk(
     )
 
 
-def _refresh(desk: Desk, into: Judgement) -> None:
+def _gather(desk: Desk, into: Judgement) -> None:
     """Stories go on coming in behind an episode that runs, whether or not its phase changes."""
-    current: dict[str, Episode] = {**{one.id: one for one in desk.running.values()}, **into.episodes}
-    running = [one for one in current.values() if one.phase in ("open", "growing")]
+    running = [one for one in desk.running.values() if one.phase != "closed"]
     stories = desk.ask({one.scope: one.since for one in running})
     for one in running:
-        behind = stories.get(one.scope, ())
-        state = (into.standings.get(one.scope) or desk.standings[one.scope]).state
-        after = moved(one, state, behind)
-        into.evidence[one.id] = behind
-        if after != one:
+        into.evidence[one.id] = stories.get(one.scope, ())
+        state = desk.standings[one.scope].state
+        if (after := moved(one, state, into.evidence[one.id])) != one:
             into.episodes[one.id] = after
 
 

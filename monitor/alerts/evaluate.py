@@ -149,7 +149,7 @@ def _settle(
         if change.change == "opened" and _is_backed(desk, stories.get(scope, ()), change)
     ]
     ids = {one.scope: identity(desk.rule.id, one.scope, _number(desk, into, one.scope) + 1) for one in rising}
-    choice = choose(desk.rule.id, rising, [*desk.behind, *_fresh(desk, into)], ids)
+    choice = choose(desk.rule.id, rising, _stories_behind(desk, wants, stories, into), ids)
     joined = {one.scope for one, _ in choice.joins}
     incident_of = {one.scope: incident for one, incident in choice.opens}
     for reading, change in admitted:
@@ -179,15 +179,22 @@ def _is_backed(desk: Desk, stories: Sequence[Evidence], change: Transition) -> b
     return enough and (change.change != "opened" or desk.ripe(change.state.scope))
 
 
-def _fresh(desk: Desk, into: Judgement) -> list[Running]:
-    """Episodes that this very evaluation opened, for the buckets after."""
-    return [
-        Running(
-            one.rule, one.id, one.incident, one.scope, frozenset(story.story for story in into.evidence.get(id, ()))
-        )
-        for id, one in into.episodes.items()
-        if one.rule == desk.rule.id
-    ]
+def _stories_behind(
+    desk: Desk, wants: Mapping[str, Transition], stories: Mapping[str, tuple[Evidence, ...]], into: Judgement
+) -> list[Running]:
+    """Every episode's stories, with those that came since: of this rule's, and of what comes back this very moment."""
+    latest = {one.id: one for one in [*desk.running.values(), *into.episodes.values()]}
+    own = {id: {story.story for story in into.evidence.get(id, ())} for id in latest}
+    for one in latest.values():
+        if one.scope in wants and wants[one.scope].change != "opened":
+            own[one.id] |= {story.story for story in stories.get(one.scope, ())}
+    known = {one.episode: one for one in desk.behind}
+    for id, more in own.items():
+        if more:
+            one = latest[id]
+            before = known[id].stories if id in known else frozenset()
+            known[id] = Running(one.rule, id, one.incident, one.scope, before | more)
+    return list(known.values())
 
 
 def _join(desk: Desk, joins: Sequence[tuple[str, str]], into: Judgement) -> None:
@@ -233,10 +240,14 @@ def _take(
             return
         one = moved(known, state, behind)
     into.episodes[one.id] = one
-    if behind:
-        into.evidence[one.id] = behind
+    into.evidence[one.id] = merged(into.evidence.get(one.id, ()), behind)
     if change is not None and change.change in REASON_OF:
         into.tells.append(Tell(one, REASON_OF[change.change], desk.now))
+
+
+def merged(before: Sequence[Evidence], now: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Each story once, as it was seen last."""
+    return tuple({one.story: one for one in [*before, *now]}.values())
 
 
 def _episode(desk: Desk, into: Judgement, scope: str) -> Episode | None:

@@ -159,7 +159,8 @@ def levels_of(rule: Rule, level: float | None, scopes: int) -> Levels:
     if rule.at_least is not None:
         return Levels(open=0.0)
     assert rule.budget is not None
-    return Levels(open=level if level is not None else math.log10(max(scopes, 1) / rule.budget))
+    even = Levels.of_budget(rule.budget / max(scopes, 1))
+    return even if level is None else replace(even, open=level)
 
 
 def as_asked(rule: Rule, reading: Reading) -> Reading:
