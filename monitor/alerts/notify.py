@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import apprise
 import httpx2
@@ -78,7 +78,7 @@ def _sort_of(scheme: str, url: str, number: int) -> Sort:
         return "console"
     if scheme in ("webhook", "webhook+http"):
         return "webhook"
-    if apprise.Apprise.instantiate(url, suppress_exceptions=True) is None:
+    if _service(url) is None:
         raise UsageError(
             f"entry {number} of TOCSIN_NOTIFY ({scheme}://…) is no channel: give console://, webhook://SECRET@host/path"
             " or an apprise URL"
@@ -161,8 +161,14 @@ def _without_url(error: Exception) -> str:
     return re.sub(r"\S+://\S+", "***", str(error))
 
 
+def _service(url: str) -> Any:
+    """apprise's service for a URL, or None; its own log of a wrong URL, secrets and all, goes nowhere."""
+    with _words():
+        return apprise.Apprise.instantiate(url, suppress_exceptions=True)
+
+
 def _apprise(channel: Channel, message: Message, links: Links) -> None:
-    service = apprise.Apprise.instantiate(channel.url, suppress_exceptions=True)
+    service = _service(channel.url)
     if service is None:
         raise NotifyFailed("apprise cannot use this channel's URL", may_retry=False)
     is_mail = channel.url.startswith(("mailto", "mailtos"))
