@@ -23,6 +23,7 @@ def main() -> None:
         st.Page(act.page, title="An alert asks", url_path="act", visibility="hidden"),
     ]
     page = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{page.title} · Tocsin")
     try:
         page.run()
         correct.offer()

@@ -39,7 +39,7 @@ def _dialog(row: Headline, topics: list[str]) -> None:
     topic = st.selectbox("Topic", choices, index=0 if row.topic else None, key="correct-topic")
     sentiment = _sentiment("Sentiment", row.sentiment, "correct-sentiment")
     toward = {
-        one.company: _sentiment(f"Sentiment toward {one.name}", one.sentiment, f"correct-{one.company}")
+        one.company: _sentiment(f"Sentiment toward {markup.plain(one.name)}", one.sentiment, f"correct-{one.company}")
         for one in row.companies
     }
     st.html('<div class="t-note">Yours stands above the model\'s from now on, in every count. Both are kept.</div>')

@@ -12,7 +12,7 @@ from monitor.store.read_stories import Headline
 from monitor.types import Scope
 
 _MARKS = {"negative": ("t-neg", "▼"), "neutral": ("t-neu", "●"), "positive": ("t-pos", "▲")}
-OTHER_TOPIC = "no topic"
+MARKDOWN = frozenset("\\`*_{}[]()<>#+-.!|~$:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ def safe_url(url: str | None) -> str | None:
     return url.strip() if parts.scheme in ("http", "https") and parts.netloc else None
 
 
+def plain(words: str) -> str:
+    """Foreign words for a widget's label, which Streamlit reads as Markdown."""
+    return "".join(f"\\{sign}" if sign in MARKDOWN else sign for sign in " ".join(words.split()))
+
+
 def page_link(page: str, params: Mapping[str, str | None]) -> str:
     kept = {name: value for name, value in params.items() if value}
     return f"{page}?{urlencode(kept)}" if kept else page
@@ -165,12 +170,13 @@ def _news_item(
     ]
     if row.topic_by_person or row.sentiment_by_person:
         meta.append("corrected")
+    fix = ""
     if here is not None:
         href = escape(page_link("", {**here, "correct": row.article}), quote=True)
-        meta.append(f'<a class="t-fix" href="{href}" target="_self">correct</a>')
+        fix = f' <a class="t-fix" href="{href}" target="_self">correct</a>'
     return (
         f"<li>{clock(row.counted_at, zone, now)}{mark(row.sentiment)}"
-        f'<div>{title} <span class="meta"> {" · ".join(meta)}</span></div></li>'
+        f'<div>{title} <span class="meta"> {" · ".join(meta)}{fix}</span></div></li>'
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -27,10 +28,12 @@ from dashboard.filters import (
 from dashboard.markup import Kpi
 from dashboard.theme import PALETTES, Palette
 from dashboard.usual import Usual, days_to_go, usual
+from monitor.errors import TocsinError
 from monitor.store.read_stories import Headline
 from monitor.store.reads import Service
 from monitor.types import Sentiment
 
+P = ParamSpec("P")
 PAGE = 25
 SENTIMENT_CHOICES: dict[str, Sentiment | None] = {
     "Any": None,
@@ -86,6 +89,28 @@ def filters(title: str, picker: Callable[[], None] | None = None) -> View:
     if not view.is_live:
         _say_fixed(view)
     return view
+
+
+def current(view: View) -> View:
+    """The same filters, ending now: a part that runs again by itself moves on with the clock."""
+    return view_of(view.window, view.kind, view.zone_name, data.now()) if view.is_live else view
+
+
+def by_itself(every: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """A part of a page that runs again by itself; what fails there becomes a sentence there, and is tried again."""
+
+    def decorate(show: Callable[P, None]) -> Callable[P, None]:
+        @st.fragment(run_every=every)
+        @wraps(show)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                show(*args, **kwargs)
+            except TocsinError as error:
+                st.html(markup.empty("This can't be shown right now.", str(error)))
+
+        return guarded
+
+    return decorate
 
 
 def _say_fixed(view: View) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -16,6 +17,8 @@ from monitor.store.reads import Service
 
 REPORTS = ("report.md", "README.md")
 SHOWN_DEEP = 2
+IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+"""Pictures in a report are shown from its folder; an address in it is never asked."""
 
 
 def page() -> None:
@@ -83,7 +86,7 @@ def _report(service: Service) -> None:
     if report is None:
         st.html(markup.empty("This version has no report.", "`tocsin evaluate` writes one into the model's folder."))
     else:
-        st.markdown(report.read_text(encoding="utf-8"))
+        st.markdown(IMAGE.sub("", report.read_text(encoding="utf-8")))
     _plots(folder / "report")
     with st.expander("Manifest: data, configuration, calibration"):
         st.html(markup.facts(_flat(manifest.everything)))

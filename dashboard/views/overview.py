@@ -21,19 +21,26 @@ def page() -> None:
     alert_strip()
     main, side = st.columns([2.15, 1], gap="large")
     with main:
-        kpis = st.empty()
-        shown = parts.pulse(service, "all", view, "overview")
-        if shown is not None:
-            kpis.html(markup.kpi_line(parts.figures(service, view, shown, "all")))
-            parts.behind(service, view)
-            _heat(service, view)
+        trends(service, view)
     with side:
-        _movers(service, view)
+        movers_now(service, view)
         st.html(markup.heading("Coming in", "every 5 s"))
         live(service.model, view)
 
 
-@st.fragment(run_every="5s")
+@parts.by_itself(every="30s")
+def trends(service: Service, view: View) -> None:
+    """Figures, trend, the chosen stories, topics over time."""
+    view = parts.current(view)
+    kpis = st.empty()
+    shown = parts.pulse(service, "all", view, "overview")
+    if shown is not None:
+        kpis.html(markup.kpi_line(parts.figures(service, view, shown, "all")))
+        parts.behind(service, view)
+        _heat(service, view)
+
+
+@parts.by_itself(every="5s")
 def alert_strip() -> None:
     """What rings now, one line each; this part runs again by itself."""
     running = data.running_episodes(STRIP_ALERTS + 1)
@@ -52,8 +59,10 @@ def _heat(service: Service, view: View) -> None:
     parts.selectable(figure, "heat", alt="Net sentiment of each topic over time")
 
 
-def _movers(service: Service, view: View) -> None:
-    window = movers_window(view)
+@parts.by_itself(every="60s")
+def movers_now(service: Service, view: View) -> None:
+    """What differs most from its own usual."""
+    window = movers_window(parts.current(view))
     stretch = f", last {window.length.days} days" if window.length < view.grain.length else ""
     st.html(markup.heading("Biggest movers", f"negative stories against their own usual{stretch}"))
     begins = data.begins(service.model)
@@ -61,7 +70,7 @@ def _movers(service: Service, view: View) -> None:
     if len(weeks) < LEAST_WEEKS:
         st.html(markup.empty("Still learning.", "Two weeks of history are needed before this window."))
         return
-    moved = movers(data.moving(service.model, view, weeks), len(weeks))[:MOVERS]
+    moved = movers(data.moving(service.model, parts.current(view), weeks), len(weeks))[:MOVERS]
     if not moved:
         st.html(markup.empty("Nothing moved.", "Every topic and company is within its usual."))
         return
@@ -89,7 +98,7 @@ def _movers(service: Service, view: View) -> None:
     )
 
 
-@st.fragment(run_every="5s")
+@parts.by_itself(every="5s")
 def live(model: int, view: View) -> None:
     """The newest labelled articles; this part alone runs again by itself."""
     rows = data.latest(model, view.kinds, STRIP)

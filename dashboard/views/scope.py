@@ -74,17 +74,32 @@ def _index(service: Service, view: View, family: Family, words: str) -> None:
 def _scope_page(service: Service, view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
     main, side = st.columns([2.15, 1], gap="large")
     with main:
-        kpis = st.empty()
-        shown = parts.pulse(service, scope.key, view, "scope")
-        if shown is not None:
-            kpis.html(markup.kpi_line(parts.figures(service, view, shown, scope.key)))
-            if parts.chosen():
-                parts.behind(service, view)
-            else:
-                _stories(service, view, scope)
+        trend(service, view, scope)
     with side:
-        _top(service, view, scope)
-        _inside(service, view, family, of, inside)
+        around(service, view, scope, family, of, inside)
+
+
+@parts.by_itself(every="30s")
+def trend(service: Service, view: View, scope: Scope) -> None:
+    """Figures, trend, and the stories: of the chosen moment, else of the window."""
+    view = parts.current(view)
+    kpis = st.empty()
+    shown = parts.pulse(service, scope.key, view, "scope")
+    if shown is None:
+        return
+    kpis.html(markup.kpi_line(parts.figures(service, view, shown, scope.key)))
+    if parts.chosen():
+        parts.behind(service, view)
+    else:
+        _stories(service, view, scope)
+
+
+@parts.by_itself(every="60s")
+def around(service: Service, view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
+    """The most told stories, and what is inside the scope."""
+    view = parts.current(view)
+    _top(service, view, scope)
+    _inside(service, view, family, of, inside)
 
 
 def _stories(service: Service, view: View, scope: Scope) -> None:

@@ -166,6 +166,10 @@ def test_foreign_words_are_escaped_wherever_they_stand() -> None:
         assert "<script>" not in html
 
 
+def test_foreign_words_in_a_label_are_no_markdown() -> None:
+    assert markup.plain("![x](http://a.b) *c*\n# d") == r"\!\[x\]\(http\://a\.b\) \*c\* \# d"
+
+
 def test_a_time_is_the_reader_s_with_utc_for_the_pointer() -> None:
     view = view_of("24h", "All", "Asia/Tokyo", NOW)
     said = markup.clock(NOW, view.zone, NOW)

@@ -105,6 +105,19 @@ def test_a_hostile_headline_is_shown_as_text(database_url: str, point_at: Callab
         assert not any(bad in said for bad in ("<img", "<script", 'href="javascript', "<b>x", "<i>Norvane"))
 
 
+def test_old_news_are_one_press_away(database_url: str, point_at: Callable[[str], None]) -> None:
+    import seed
+
+    seed.fill(seed.plain(database_url), datetime.now(UTC) - timedelta(days=400), days=20)
+    point_at(database_url)
+    page = run_page("overview")
+    assert "No news in this window." in ok(page)
+    page.button[0].click().run()
+    said = ok(page)
+    assert "Net sentiment" in said
+    assert "Showing the 24 hours to" in said
+
+
 def test_the_reader_engine_cannot_write(seeded_url: str) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import InternalError
