@@ -11,8 +11,8 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import Unavailable
+from monitor.store.locks import Lock
 
-LOCK = 7_061_002
 ASK_EVERY_S = 5.0
 CHECK_EVERY_S = 2.0
 
@@ -26,7 +26,7 @@ class Seat:
 
     def try_win(self) -> bool:
         """Elected, now? False while another holds the seat."""
-        return bool(self.connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar())
+        return bool(self.connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": Lock.JOBS}).scalar())
 
     def is_held(self) -> bool:
         """Is the connection that holds the lock alive? Asked at most every CHECK_EVERY_S."""

@@ -10,8 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-LOCK = 7_061_001
-"""Advisory lock: of several programs that start at once, one migrates and the others wait."""
+from monitor.store.locks import Lock
 
 
 def migrate(url: str) -> str:
@@ -19,7 +18,7 @@ def migrate(url: str) -> str:
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.MIGRATE})
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -12,8 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from monitor.errors import UsageError
 from monitor.store import tables
 from monitor.store.engine import Database, transaction
-
-SERVICE_LOCK = 7_061_003
+from monitor.store.locks import Lock
 
 
 class Service(NamedTuple):
@@ -52,7 +51,7 @@ def _register(connection: Connection, row: Mapping[str, Any]) -> None:
 def ensure_service(database: Database, version: str, manifest: Mapping[str, Any], now: datetime) -> str:
     """The version in service; where there is none yet, `version` enters service as the database's first."""
     with transaction(database) as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SERVICE_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.SERVICE})
         current = _newest(connection)
         if current is not None:
             return current.version
@@ -74,7 +73,7 @@ def put_in_service(database: Database, version: str, who: str, reason: str, now:
     UsageError for a version this database doesn't know. That it has its own history is the caller's to see to.
     """
     with transaction(database) as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SERVICE_LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.SERVICE})
         before = _newest(connection)
         _serve(connection, version, who, reason, now)
     return before.version if before else None

@@ -6,7 +6,6 @@ One advisory lock is held for the transaction, so that two workers can neither s
 
 from __future__ import annotations
 
-from collections import Counter as Tallied
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +18,10 @@ from monitor.broker.protocol import Message
 from monitor.errors import ModelUnavailable
 from monitor.store.counting import UNLABELLED, Labelled, Tally, is_late, tallies
 from monitor.store.engine import Database, transaction
+from monitor.store.locks import Lock
 from monitor.store.placing import Placed, place, sign_articles
 from monitor.types import Classified, Rejected, Scope
 
-SAVE_LOCK = 7_061_002
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark of a partition in which no article was seen yet."""
 
@@ -83,7 +82,7 @@ def save(
 def lock(connection: Connection) -> Cursor[Any]:
     """A psycopg cursor in this transaction, which now is the only one that writes articles and counts."""
     cursor = cursor_of(connection)
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SAVE_LOCK])
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.SAVE])
     return cursor
 
 
@@ -259,20 +258,29 @@ def _write_stories(cursor: Cursor[Any], placed: Sequence[Placed]) -> None:
         "story_bands (band, counted_at, article)",
         ((band, one.signed.article.counted_at, one.signed.article.id) for one in placed for band in one.signed.bands),
     )
-    sizes = Tallied(one.story for one in placed)
-    times: dict[str, list[datetime]] = {}
+    members: dict[str, list[Placed]] = {}
     for one in placed:
-        times.setdefault(one.story, []).append(one.signed.article.counted_at)
+        members.setdefault(one.story, []).append(one)
+    new = {story for story, several in members.items() if several[0].is_first}
+    stories = [(story, len(several), *_span(several)) for story, several in members.items()]
+    witnesses = {(one.story, one.signed.article.witness): one.story in new for one in placed}
+    # Of a story that began in this batch nothing is stored yet; the few others go row by row.
+    copy_rows(cursor, "stories (story, articles, first_at, last_at)", (row for row in stories if row[0] in new))
+    copy_rows(cursor, "story_publishers (story, family)", (row for row, is_new in witnesses.items() if is_new))
     cursor.executemany(
-        "INSERT INTO stories AS s (story, articles, first_at, last_at) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (story) DO UPDATE SET articles = s.articles + EXCLUDED.articles,"
-        " first_at = least(s.first_at, EXCLUDED.first_at), last_at = greatest(s.last_at, EXCLUDED.last_at)",
-        [(story, size, min(times[story]), max(times[story])) for story, size in sizes.items()],
+        "UPDATE stories SET articles = articles + %s, first_at = least(first_at, %s), last_at = greatest(last_at, %s)"
+        " WHERE story = %s",
+        [(*row[1:], row[0]) for row in stories if row[0] not in new],
     )
     cursor.executemany(
         "INSERT INTO story_publishers (story, family) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        sorted({(one.story, one.signed.article.witness) for one in placed}),
+        [row for row, is_new in witnesses.items() if not is_new],
     )
+
+
+def _span(placed: Sequence[Placed]) -> tuple[datetime, datetime]:
+    times = [one.signed.article.counted_at for one in placed]
+    return min(times), max(times)
 
 
 def _write_dead(cursor: Cursor[Any], dead: Sequence[DeadMessage], now: datetime) -> None:
