@@ -1,18 +1,20 @@
-"""How the database is opened, and what its errors become. Owns no query."""
+"""How the database is opened, locked and copied into, and what its errors become. Knows no table."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
+from psycopg import Cursor
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from monitor.errors import TocsinError, Unavailable
+from monitor.store.locks import Lock
 
 Database = Engine
 """What the rooms outside hold; SQLAlchemy stays in monitor/store."""
@@ -61,6 +63,24 @@ def patiently(what: str, act: Callable[[], T], stopped: Callable[[], bool] = lam
                 log.warning(f"the database is away; waiting to {what}", error=str(error))
                 told = True
         time.sleep(RETRY_S)
+
+
+def lock(connection: Connection) -> Cursor[Any]:
+    """A psycopg cursor in this transaction, which now is the only one that writes articles and counts."""
+    cursor = cursor_of(connection)
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.SAVE])
+    return cursor
+
+
+def cursor_of(connection: Connection) -> Cursor[Any]:
+    """psycopg's own cursor in the same transaction: COPY has no other way in."""
+    return connection.connection.cursor()  # type: ignore[return-value]
+
+
+def copy_rows(cursor: Cursor[Any], table: str, rows: Iterable[Sequence[Any]]) -> None:
+    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _cause(error: Exception) -> str:

@@ -11,9 +11,9 @@ from psycopg import Cursor
 
 from monitor.errors import UsageError
 from monitor.store.counting import UNLABELLED
-from monitor.store.engine import Database, transaction
-from monitor.store.save import INCOMING, Part, copy_rows, count, cursor_of, lock, parts_of, scope_ids
+from monitor.store.engine import Database, cursor_of, lock, transaction
 from monitor.store.stored import InStory, judgements, labelled, tagged_articles
+from monitor.store.tallying import Part, count, parts_of, scope_ids, uncount
 from monitor.types import SENTIMENTS
 
 Task = Literal["topic", "sentiment", "company"]
@@ -108,7 +108,7 @@ def _recount_story(cursor: Cursor[Any], story: str) -> None:
             [story, model],
         ).fetchall()
         kept = [row[:3] for row in counted if _is_same(fitting.get(row[:3]), row[3:])]
-        _uncount(cursor, story, model, [row[:2] for row in counted if row[:3] not in kept])
+        uncount(cursor, story, model, [row[:2] for row in counted if row[:3] not in kept])
         # Those who counted come first, the rest in the order in which they came.
         before = [fitting[row[:3]] for row in counted if row[:3] in fitting]
         count(cursor, [*before, *wanted], model)
@@ -130,32 +130,3 @@ def _wanted(cursor: Cursor[Any], members: Sequence[InStory], said: Any, model: i
 
 def _is_same(part: Part | None, row: tuple[Any, ...]) -> bool:
     return part is not None and (part.tally.at, *part.tally[3:], part.is_backfill) == row
-
-
-_UNCOUNT = """
-WITH gone AS (
-    DELETE FROM story_counts c USING incoming i
-    WHERE c.story = i.story AND c.scope = i.scope AND c.kind = i.kind AND c.model = %(model)s
-    RETURNING c.scope, c.kind, c.at, c.negative, c.positive, c.score, c.is_backfill
-), sums AS (
-    SELECT scope, kind, minutes, date_bin(minutes * interval '1 minute', at, 'epoch') AS start, count(*) AS total,
-           count(*) FILTER (WHERE negative) AS negative, count(*) FILTER (WHERE positive) AS positive,
-           sum(score) AS score_sum, count(*) FILTER (WHERE is_backfill) AS backfilled,
-           count(*) FILTER (WHERE is_backfill AND negative) AS backfilled_negative
-    FROM gone CROSS JOIN (VALUES (5), (60), (1440)) AS size(minutes)
-    GROUP BY scope, kind, minutes, start
-)
-UPDATE counts c SET total = c.total - s.total, negative = c.negative - s.negative, positive = c.positive - s.positive,
-    score_sum = c.score_sum - s.score_sum, backfilled = c.backfilled - s.backfilled,
-    backfilled_negative = c.backfilled_negative - s.backfilled_negative
-FROM sums s WHERE c.model = %(model)s AND c.minutes = s.minutes AND c.scope = s.scope AND c.kind = s.kind
-    AND c.at = s.start
-"""
-
-
-def _uncount(cursor: Cursor[Any], story: str, model: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        cursor.execute(INCOMING)
-        cursor.execute("TRUNCATE incoming")
-        copy_rows(cursor, "incoming (story, scope, kind)", ((story, *row) for row in rows))
-        cursor.execute(_UNCOUNT, {"model": model})

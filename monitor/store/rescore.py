@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from monitor.store.counting import UNLABELLED
-from monitor.store.engine import Database, transaction
-from monitor.store.save import Part, count, cursor_of, lock, model_id, parts_of, write_scores
+from monitor.store.engine import Database, cursor_of, lock, transaction
+from monitor.store.save import model_id, write_scores
 from monitor.store.stored import labelled, tagged_articles
+from monitor.store.tallying import Part, count, parts_of
 from monitor.types import Classified, TaggedArticle
 
 

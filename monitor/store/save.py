@@ -6,21 +6,20 @@ One advisory lock is held for the transaction, so that two workers can neither s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
-from sqlalchemy import Connection
 
 from monitor.broker.protocol import Message
 from monitor.errors import ModelUnavailable
-from monitor.store.counting import UNLABELLED, Labelled, Tally, is_late, tallies
-from monitor.store.engine import Database, transaction
-from monitor.store.locks import Lock
+from monitor.store.counting import is_late
+from monitor.store.engine import Database, copy_rows, lock, transaction
 from monitor.store.placing import Placed, place, sign_articles
-from monitor.types import Classified, Rejected, Scope
+from monitor.store.tallying import Part, count, parts_of
+from monitor.types import Classified, Rejected
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The watermark of a partition in which no article was seen yet."""
@@ -79,18 +78,6 @@ def save(
     return Saved(len(fresh), sum(one.is_first for one in placed))
 
 
-def lock(connection: Connection) -> Cursor[Any]:
-    """A psycopg cursor in this transaction, which now is the only one that writes articles and counts."""
-    cursor = cursor_of(connection)
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.SAVE])
-    return cursor
-
-
-def cursor_of(connection: Connection) -> Cursor[Any]:
-    """psycopg's own cursor in the same transaction: COPY has no other way in."""
-    return connection.connection.cursor()  # type: ignore[return-value]
-
-
 def model_id(cursor: Cursor[Any], version: str) -> int:
     row = cursor.execute("SELECT id FROM models WHERE version = %s", [version]).fetchone()
     if row is None:
@@ -118,96 +105,6 @@ def write_scores(cursor: Cursor[Any], classified: Sequence[Classified], model: i
             for mention, toward in zip(one.tagged.mentions, one.judgement.entities, strict=True)
         ),
     )
-
-
-class Part(NamedTuple):
-    """A tally with the story and the article that it would count."""
-
-    story: str
-    article: str
-    is_backfill: bool
-    tally: Tally
-
-
-def parts_of(
-    classified: Classified, story: str, *, is_backfill: bool, labelled: Labelled = UNLABELLED
-) -> Iterator[Part]:
-    for tally in tallies(classified, labelled):
-        yield Part(story, classified.tagged.article.id, is_backfill, tally)
-
-
-INCOMING = """
-CREATE TEMP TABLE IF NOT EXISTS incoming (
-    n int, story text, scope int, kind text, at timestamptz, article text,
-    negative bool, positive bool, score float8, is_backfill bool
-) ON COMMIT DELETE ROWS
-"""
-# Only rows that were new raise a count: RETURNING leaves out the conflicts.
-_COUNT = """
-WITH counted AS (
-    INSERT INTO story_counts (story, scope, kind, model, at, article, negative, positive, score, is_backfill)
-    SELECT story, scope, kind, %(model)s, at, article, negative, positive, score, is_backfill
-    FROM incoming ORDER BY n
-    ON CONFLICT (story, scope, kind, model) DO NOTHING
-    RETURNING scope, kind, at, negative, positive, score, is_backfill
-), sums AS (
-    SELECT scope, kind, minutes, date_bin(minutes * interval '1 minute', at, 'epoch') AS start, count(*) AS total,
-           count(*) FILTER (WHERE negative) AS negative, count(*) FILTER (WHERE positive) AS positive,
-           sum(score) AS score_sum, count(*) FILTER (WHERE is_backfill) AS backfilled,
-           count(*) FILTER (WHERE is_backfill AND negative) AS backfilled_negative
-    FROM counted CROSS JOIN (VALUES (5), (60), (1440)) AS size(minutes)
-    GROUP BY scope, kind, minutes, start
-)
-INSERT INTO counts AS c (model, scope, kind, minutes, at, total, negative, positive, score_sum,
-                         backfilled, backfilled_negative)
-SELECT %(model)s, scope, kind, minutes, start, total, negative, positive, score_sum, backfilled, backfilled_negative
-FROM sums
-ON CONFLICT (model, minutes, scope, kind, at) DO UPDATE SET
-    total = c.total + EXCLUDED.total, negative = c.negative + EXCLUDED.negative,
-    positive = c.positive + EXCLUDED.positive, score_sum = c.score_sum + EXCLUDED.score_sum,
-    backfilled = c.backfilled + EXCLUDED.backfilled,
-    backfilled_negative = c.backfilled_negative + EXCLUDED.backfilled_negative
-"""
-
-
-def count(cursor: Cursor[Any], parts: Sequence[Part], model: int) -> None:
-    """Count each story once per (scope, kind, model): the first part that names it there counts, later ones don't."""
-    scopes = scope_ids(cursor, {part.tally.scope for part in parts})
-    first: dict[tuple[str, int, str], Part] = {}
-    for part in parts:
-        first.setdefault((part.story, scopes[part.tally.scope], part.tally.kind), part)
-    cursor.execute(INCOMING)
-    cursor.execute("TRUNCATE incoming")
-    copy_rows(
-        cursor,
-        "incoming",
-        (
-            (n, story, scope, kind, part.tally.at, part.article, *part.tally[3:], part.is_backfill)
-            for n, ((story, scope, kind), part) in enumerate(first.items())
-        ),
-    )
-    cursor.execute(_COUNT, {"model": model})
-
-
-def scope_ids(cursor: Cursor[Any], scopes: set[Scope]) -> dict[Scope, int]:
-    """Their numbers; new scopes get one."""
-    by_key = {scope.key: scope for scope in scopes}
-    rows = cursor.execute("SELECT key, id FROM scopes WHERE key = ANY(%s)", [list(by_key)])
-    found: dict[str, int] = dict(rows.fetchall())
-    for key in sorted(set(by_key) - set(found)):
-        row = cursor.execute(
-            "INSERT INTO scopes (key, company, topic) VALUES (%s, %s, %s) RETURNING key, id",
-            [key, by_key[key].company, by_key[key].topic],
-        ).fetchone()
-        assert row is not None
-        found[row[0]] = row[1]
-    return {by_key[key]: number for key, number in found.items()}
-
-
-def copy_rows(cursor: Cursor[Any], table: str, rows: Iterable[Sequence[Any]]) -> None:
-    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 def _known(cursor: Cursor[Any], ids: list[str]) -> set[str]:
