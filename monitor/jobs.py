@@ -6,6 +6,7 @@ Only the database and channels being away is waited for.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -179,6 +180,7 @@ def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
         failures.append(event)
         over.set()
 
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each tick that a slow one swallows
     scheduler = BackgroundScheduler(timezone=UTC)
     scheduler.add_listener(failed, EVENT_JOB_ERROR)
     options: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}

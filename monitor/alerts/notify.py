@@ -105,7 +105,7 @@ class Sender:
             _apprise(channel, message, links)
 
     def _print(self, message: Message, links: Links) -> None:
-        out = self.console or sys.stderr
+        out = self.console or sys.stdout
         bar = "─" * 78
         out.write(f"\n{bar}\n{render.harmless(message.title)}\n{bar}\n{render.text(message, links)}\n{bar}\n\n")
         out.flush()
@@ -185,7 +185,14 @@ def _apprise(channel: Channel, message: Message, links: Links) -> None:
             attach=apprise.AppriseAttachment(files) if files else None,
         )
     if not sent:
-        raise NotifyFailed(f"{service.service_name} did not take it: {said() or 'no reason given'}")
+        reason = _without_host(said(), channel.url) or "no reason given"
+        raise NotifyFailed(f"{service.service_name} did not take it: {reason}")
+
+
+def _without_host(said: str, url: str) -> str:
+    """Many services' URLs hold their keys where others have a host."""
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
+    return said.replace(host, "***") if host else said
 
 
 def _chart_file(message: Message, folder: Path) -> list[str]:

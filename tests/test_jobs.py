@@ -1,0 +1,202 @@
+"""The jobs program: elected, alone, started anew after a failure, and giving way when its seat is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from monitor.alerts.message import Message
+from monitor.delivery import LONGEST_RETRY, wait_before
+from monitor.errors import UsageError
+from monitor.jobs import JobsEnded, make_jobs, notify_test, run_jobs
+from monitor.settings import Settings
+from monitor.store import election, outbox
+from monitor.store.engine import Database, open_database, transaction
+
+# apprise imports it for a fallback of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
+NOW = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
+NOTE = Message(sort="notice", title="Feed quay is silent", lines=("Since noon.",))
+
+
+class Running:
+    """run_jobs in a thread, with what it raised."""
+
+    def __init__(self, settings: Settings, url: str, **more: Any) -> None:
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+
+        def run() -> None:
+            try:
+                run_jobs(settings, url, more.pop("lag", dict), self.stop, **more)
+            except BaseException as error:  # noqa: BLE001 (looked at by the test)
+                self.error = error
+
+        self.thread = threading.Thread(target=run)
+        self.thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    one = open_database(database_url)
+    yield one
+    one.dispose()
+
+
+def settings(folder: Path, *channels: str) -> Settings:
+    return Settings(data_dir=folder, notify=channels or ("console://",), evaluate_every_s=0.2)  # type: ignore[arg-type]
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def value(database: Database, query: str) -> Any:
+    with transaction(database) as tx:
+        return tx.execute(text(query)).scalar()
+
+
+def test_jobs_seed_the_default_rule_and_deliver_what_waits(
+    database: Database, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with transaction(database) as tx:
+        outbox.post(tx, "console", "a", NOTE, datetime.now(UTC))
+    running = Running(settings(tmp_path), database_url)
+    try:
+        until(lambda: value(database, "SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL") == 1)
+    finally:
+        running.end()
+    assert running.error is None
+    assert value(database, "SELECT name FROM rules") == "Negative surge"
+    assert "Feed quay is silent" in capsys.readouterr().err
+
+
+def test_of_two_jobs_programs_one_works_and_the_other_takes_over(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.store.election.ASK_EVERY_S", 0.1)
+    ticks = {"first": 0, "second": 0}
+
+    def counting(name: str) -> Callable[[], dict[int, int]]:
+        def lag() -> dict[int, int]:
+            ticks[name] += 1
+            return {}
+
+        return lag
+
+    first = Running(settings(tmp_path), database_url, lag=counting("first"))
+    until(lambda: ticks["first"] > 0)
+    second = Running(settings(tmp_path), database_url, lag=counting("second"))
+    try:
+        time.sleep(1)
+        assert ticks["second"] == 0
+        first.end()
+        until(lambda: ticks["second"] > 0)
+    finally:
+        first.end()
+        second.end()
+
+
+def test_losing_the_seat_ends_the_program(database: Database, database_url: str, tmp_path: Path) -> None:
+    running = Running(settings(tmp_path), database_url)
+    until(lambda: value(database, "SELECT count(*) FROM rules") == 1)
+    holder = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = {election.LOCK}"  # noqa: S608
+    assert value(database, holder)
+    running.thread.join(15)
+    assert isinstance(running.error, JobsEnded)
+    assert "lock was lost" in str(running.error)
+
+
+def test_an_error_in_a_job_ends_the_program(database_url: str, tmp_path: Path) -> None:
+    def broken() -> dict[int, int]:
+        raise ZeroDivisionError("a bug")
+
+    running = Running(settings(tmp_path), database_url, lag=broken)
+    running.thread.join(15)
+    assert isinstance(running.error, JobsEnded)
+    assert "the job 'evaluate' failed: a bug" in str(running.error)
+
+
+def test_a_failing_channel_keeps_its_messages_and_blocks_no_other(
+    database: Database, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [NOW]
+    channels = ("console://", "dead=json://127.0.0.1:9/")
+    jobs = make_jobs(settings(tmp_path, *channels), database_url, dict, lambda: clock[0])
+    with transaction(database) as tx:
+        for channel in ("dead", "console"):
+            outbox.post(tx, channel, f"k:{channel}", NOTE, NOW)
+            outbox.post(tx, channel, f"k2:{channel}", NOTE, NOW)
+    try:
+        jobs.deliver()
+        assert value(database, "SELECT count(*) FROM outbox WHERE channel = 'console' AND sent_at IS NOT NULL") == 2
+        assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 1
+        assert "127.0.0.1" not in value(database, "SELECT error FROM outbox WHERE key = 'k:dead'")
+        clock[0] += timedelta(seconds=5)
+        jobs.deliver()
+        assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 1
+        clock[0] += timedelta(seconds=6)
+        jobs.deliver()
+        assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 2
+    finally:
+        jobs.database.dispose()
+    assert capsys.readouterr().err.count("Feed quay is silent") == 2
+
+
+def test_the_same_message_is_written_once(database: Database) -> None:
+    with transaction(database) as tx:
+        assert outbox.post(tx, "console", "k", NOTE, NOW)
+        assert not outbox.post(tx, "console", "k", NOTE, NOW)
+
+
+def test_waits_double_up_to_an_hour() -> None:
+    assert [wait_before(attempt).total_seconds() for attempt in range(4)] == [10, 20, 40, 80]
+    assert wait_before(40) == LONGEST_RETRY
+
+
+def test_a_silent_feed_is_told_once_until_it_speaks_again(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    clock = [NOW]
+    jobs = make_jobs(settings(tmp_path), database_url, dict, lambda: clock[0])
+    insert = text(
+        """INSERT INTO feeds (name, url, kind, publisher, family, cadence_s, failures, articles, ok_at, article_at,
+           gaps_s) VALUES ('quay', 'u', 'news', 'Quay', 'Quay', 300, 0, 9, :now, :at, '{600,600,600,600,600}')"""
+    )
+    with transaction(database) as tx:
+        tx.execute(insert, {"now": NOW, "at": NOW - timedelta(hours=2)})
+    try:
+        for _ in range(2):
+            jobs.tell_silent_feeds()
+        assert value(database, "SELECT count(*) FROM outbox") == 1
+        with transaction(database) as tx:
+            tx.execute(text("UPDATE feeds SET article_at = :at"), {"at": NOW})
+        jobs.tell_silent_feeds()
+        clock[0] += timedelta(hours=2)
+        jobs.tell_silent_feeds()
+        assert value(database, "SELECT count(*) FROM outbox") == 2
+    finally:
+        jobs.database.dispose()
+
+
+def test_notify_test_names_the_known_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert notify_test(settings(tmp_path), "console", NOW) == "sent a test message through console (console://***)"
+    assert "Tocsin can reach you" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="no channel 'desk'; known: console"):
+        notify_test(settings(tmp_path), "desk", NOW)
