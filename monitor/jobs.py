@@ -159,7 +159,7 @@ def run_jobs(
     clock: Clock = lambda: datetime.now(UTC),
     log_trim: Callable[[datetime], None] | None = None,
 ) -> None:
-    """Wait to be elected, then run the schedule until `stop` is set. JobsEnded where a job fails or the seat is lost."""
+    """Wait to be elected, then run the schedule until `stop` is set. JobsEnded if a job fails or the seat is lost."""
     jobs = make_jobs(settings, url, lag, clock, log_trim)
     with election.candidacy(url) as seat:
         while not seat.try_win():

@@ -17,8 +17,9 @@ from monitor.delivery import LONGEST_RETRY, wait_before
 from monitor.errors import UsageError
 from monitor.jobs import JobsEnded, make_jobs, notify_test, run_jobs
 from monitor.settings import Settings
-from monitor.store import election, outbox
+from monitor.store import outbox
 from monitor.store.engine import Database, open_database, transaction
+from monitor.store.locks import Lock
 
 # apprise imports it for a fallback of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -84,7 +85,7 @@ def test_jobs_seed_the_default_rule_and_deliver_what_waits(
         running.end()
     assert running.error is None
     assert value(database, "SELECT name FROM rules") == "Negative surge"
-    assert "Feed quay is silent" in capsys.readouterr().err
+    assert "Feed quay is silent" in capsys.readouterr().out
 
 
 def test_of_two_jobs_programs_one_works_and_the_other_takes_over(
@@ -116,7 +117,7 @@ def test_of_two_jobs_programs_one_works_and_the_other_takes_over(
 def test_losing_the_seat_ends_the_program(database: Database, database_url: str, tmp_path: Path) -> None:
     running = Running(settings(tmp_path), database_url)
     until(lambda: value(database, "SELECT count(*) FROM rules") == 1)
-    holder = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = {election.LOCK}"  # noqa: S608
+    holder = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = {int(Lock.JOBS)}"  # noqa: S608
     assert value(database, holder)
     running.thread.join(15)
     assert isinstance(running.error, JobsEnded)
@@ -156,7 +157,7 @@ def test_a_failing_channel_keeps_its_messages_and_blocks_no_other(
         assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 2
     finally:
         jobs.database.dispose()
-    assert capsys.readouterr().err.count("Feed quay is silent") == 2
+    assert capsys.readouterr().out.count("Feed quay is silent") == 2
 
 
 def test_the_same_message_is_written_once(database: Database) -> None:
@@ -197,6 +198,6 @@ def test_a_silent_feed_is_told_once_until_it_speaks_again(
 
 def test_notify_test_names_the_known_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert notify_test(settings(tmp_path), "console", NOW) == "sent a test message through console (console://***)"
-    assert "Tocsin can reach you" in capsys.readouterr().err
+    assert "Tocsin can reach you" in capsys.readouterr().out
     with pytest.raises(UsageError, match="no channel 'desk'; known: console"):
         notify_test(settings(tmp_path), "desk", NOW)
