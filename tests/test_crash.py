@@ -65,26 +65,50 @@ class PrivateDatabase:
 
 
 @dataclass
-class Workers:
-    """Two worker programs, each replaced when killed."""
+class Programs:
+    """Two workers and the jobs, each started anew when killed."""
 
-    arguments: list[str]
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    worker: list[str]
+    environment: dict[str, str]
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    jobs: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        self.running.append(subprocess.Popen([sys.executable, str(PROGRAM), *self.arguments]))
+    def start_worker(self) -> None:
+        self.workers.append(subprocess.Popen([sys.executable, str(PROGRAM), *self.worker]))
 
-    def kill(self, number: int) -> None:
-        victim = self.running.pop(number)
-        assert victim.poll() is None, f"a worker ended by itself with {victim.returncode}"
-        victim.kill()
-        victim.wait()
-        self.start()
+    def start_jobs(self) -> None:
+        """The very program of a deployment. It ends by itself when the database goes away under its lock."""
+        command = [sys.executable, "-m", "monitor.cli", "jobs"]
+        self.jobs = subprocess.Popen(command, env={**os.environ, **self.environment}, stderr=subprocess.DEVNULL)
+
+    def kill_worker(self, number: int) -> None:
+        end(self.workers.pop(number))
+        self.start_worker()
+
+    def kill_jobs(self) -> None:
+        assert self.jobs
+        end(self.jobs)
+        self.start_jobs()
+
+    def look(self) -> None:
+        assert all(one.poll() is None for one in self.workers), "a worker ended by itself"
+        if self.jobs and self.jobs.poll() is not None:
+            self.start_jobs()
 
     def stop(self) -> list[int]:
-        for one in self.running:
+        running = [*self.workers, *([self.jobs] if self.jobs else [])]
+        for one in running:
             one.terminate()
-        return [one.wait(30) for one in self.running]
+        return [one.wait(30) for one in running]
+
+    def end(self) -> None:
+        for one in [*self.workers, *([self.jobs] if self.jobs else [])]:
+            end(one)
+
+
+def end(program: subprocess.Popen[bytes]) -> None:
+    program.kill()
+    program.wait()
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +157,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 @pytest.mark.slow
 def test_kills_on_the_postgres_log_lose_and_double_nothing(database: PrivateDatabase, messages: list[Outgoing]) -> None:
     broker = PostgresBroker(database.url, TOPIC, GROUP)
-    endure(database, broker, messages, [database.url, "postgres", TOPIC, GROUP, "64", "0"])
+    worker = [database.url, "postgres", TOPIC, GROUP, "64", "0"]
+    endure(database, broker, TOPIC, messages, Programs(worker, environment(database, TOPIC)))
 
 
 @pytest.mark.slow
@@ -148,37 +173,54 @@ def test_kills_on_kafka_lose_and_double_nothing(
     topic = f"{TOPIC}.{random.randrange(10**6)}"
     create_topic(connection_settings(kafka.address), topic)
     broker = KafkaBroker(connection_settings(kafka.address), topic, GROUP)
-    endure(database, broker, messages, [database.url, kafka.address, topic, GROUP, "64", session_timeout_ms])
+    worker = [database.url, kafka.address, topic, GROUP, "64", session_timeout_ms]
+    settings = {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": kafka.address}
+    endure(database, broker, topic, messages, Programs(worker, environment(database, topic) | settings))
 
 
-def endure(database: PrivateDatabase, broker: Broker, messages: list[Outgoing], arguments: list[str]) -> None:
+def environment(database: PrivateDatabase, topic: str) -> dict[str, str]:
+    return {
+        "TOCSIN_DATABASE_URL": database.url,
+        "TOCSIN_DATA_DIR": str(database.folder / "jobs"),
+        "TOCSIN_TOPIC": topic,
+        "TOCSIN_GROUP": GROUP,
+    }
+
+
+def endure(database: PrivateDatabase, broker: Broker, topic: str, messages: list[Outgoing], programs: Programs) -> None:
     """Publish, kill and restart until everything is through; then nothing may be missing or doubled."""
     chance = random.Random(os.environ.get("TOCSIN_TEST_SEED", "crash"))
     expected = read([Message(TOPIC, 0, n, one.key, one.value, NOW) for n, one in enumerate(messages)])
     ids = {article.id for article in expected.articles}
-    publisher = threading.Thread(target=publish_all, args=(broker, arguments[2], messages))
-    workers = Workers(arguments)
+    publisher = threading.Thread(target=publish_all, args=(broker, topic, messages))
     publisher.start()
     try:
-        for _ in range(2):
-            workers.start()
+        programs.start_worker()
+        programs.start_worker()
+        programs.start_jobs()
         for stored in sorted(chance.uniform(0.02, 0.95) for _ in range(KILLS)):
-            wait_until(lambda wanted=stored: count(database) >= wanted * len(ids), workers)  # type: ignore[misc]
+            wait_until(lambda wanted=stored: count(database) >= wanted * len(ids), programs)  # type: ignore[misc]
             time.sleep(chance.uniform(0, 0.2))
-            if chance.random() < 0.25:
-                database.crash()
-                database.start()
-            else:
-                workers.kill(chance.randrange(2))
+            strike(chance, database, programs)
         publisher.join(STALL_S)
         assert not publisher.is_alive()
-        wait_until(lambda: sum(broker.lag().values()) == 0, workers)
-        assert workers.stop() == [0, 0]
+        wait_until(lambda: sum(broker.lag().values()) == 0, programs)
+        assert programs.stop() == [0, 0, 0]
     finally:
-        for one in workers.running:
-            one.kill()
+        programs.end()
         broker.close()
     check(database, ids, {why.message.value for why in expected.dead})
+
+
+def strike(chance: random.Random, database: PrivateDatabase, programs: Programs) -> None:
+    victim = chance.choice(("worker", "worker", "worker", "jobs", "database"))
+    if victim == "worker":
+        programs.kill_worker(chance.randrange(2))
+    elif victim == "jobs":
+        programs.kill_jobs()
+    else:
+        database.crash()
+        database.start()
 
 
 def publish_all(broker: Broker, topic: str, messages: Sequence[Outgoing]) -> None:
@@ -196,6 +238,8 @@ def check(database: PrivateDatabase, ids: set[str], poisoned: set[bytes]) -> Non
     assert database.ask("SELECT count(DISTINCT story) FROM articles") == [(stories,)]
     everything = "FROM counts WHERE minutes = 1440 AND scope = (SELECT id FROM scopes WHERE key = 'all')"
     assert database.ask(f"SELECT sum(total) {everything}") == [(stories,)]
+    assert database.ask("SELECT count(*) > 0 FROM rules") == [(True,)], "the jobs were never elected"
+    assert database.ask("SELECT count(*) FROM episodes") == [(0,)], "a back-fill rings nothing"
     opened = open_database(database.url)
     assert not list(recount(opened))
     opened.dispose()
@@ -205,9 +249,9 @@ def count(database: PrivateDatabase) -> int:
     return int(str(database.ask("SELECT count(*) FROM articles")[0][0]))
 
 
-def wait_until(condition: Callable[[], bool], workers: Workers) -> None:
+def wait_until(condition: Callable[[], bool], programs: Programs) -> None:
     deadline = time.monotonic() + STALL_S
     while not condition():
         assert time.monotonic() < deadline, "the line stands still"
-        assert all(one.poll() is None for one in workers.running), "a worker ended by itself"
+        programs.look()
         time.sleep(0.05)
