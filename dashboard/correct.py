@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import acts, data, markup, parts
+from dashboard import acts, chosen, data, markup
 from monitor.errors import TocsinError
 from monitor.store.labels import Task
 from monitor.store.read_stories import Headline
@@ -29,7 +29,7 @@ def offer() -> None:
 
 
 def _forget() -> None:
-    parts.forget(PARAM)
+    chosen.forget(PARAM)
 
 
 @st.dialog("What does it really say?", width="medium", on_dismiss=_forget)

@@ -173,3 +173,12 @@ def moment(value: str | None) -> datetime | None:
 def ceil_to(at: datetime, step: timedelta, origin: datetime) -> datetime:
     """The first multiple of `step` from `origin` that is not before `at`."""
     return at + (origin - at) % step
+
+
+def params(view: View) -> dict[str, str | None]:
+    """The filters as URL parameters, for links to other pages; defaults are left out."""
+    return {
+        "window": view.window if view.window != DEFAULT_WINDOW else None,
+        "kind": view.kind if view.kind != ANY_KIND else None,
+        "until": None if view.is_live else stamp(view.until),
+    }

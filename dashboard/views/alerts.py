@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import acts, charts, data, markup, parts, telling
+from dashboard import acts, charts, chosen, data, markup, parts, telling
 from dashboard.filters import ANY_KIND, View, stamp, view_of
 from dashboard.usual import usual
 from monitor.alerts import message
@@ -85,8 +85,8 @@ def _episode(seen: SeenEpisode) -> None:
     _buttons(seen)
     _chart(one)
     service = data.service()
-    if service is not None and parts.chosen():
-        parts.behind(service, _view(one))
+    if service is not None and chosen.chosen():
+        chosen.behind(service, _view(one))
     left, right = st.columns([1.6, 1], gap="large")
     with left:
         _stories(one)
@@ -140,8 +140,8 @@ def _chart(one: Episode) -> None:
     past = charts.frame(data.history(one.model, one.scope, view, one.kinds), start, view.until, view.grain.step)
     normal = usual(past, charts.steps(table), view.grain.step, data.begins(one.model))
     st.html(markup.heading(f"{one.sentiment.title()} stories", "shaded: the episode; dotted: usual at that hour"))
-    figure = charts.surge(table, normal, view, parts.palette(), one, parts.chosen())
-    parts.selectable(figure, "surge", alt=f"{one.sentiment} stories, seen and expected")
+    figure = charts.surge(table, normal, view, parts.palette(), one, chosen.chosen())
+    chosen.selectable(figure, "surge", alt=f"{one.sentiment} stories, seen and expected")
 
 
 def _stories(one: Episode) -> None:

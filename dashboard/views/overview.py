@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import data, markup, parts, telling
-from dashboard.filters import View, movers_window
+from dashboard import chosen, data, markup, parts, telling
+from dashboard.filters import View, movers_window, params
 from dashboard.heat import heat
 from dashboard.usual import LEAST_WEEKS, WEEKS, movers
 from monitor.store.reads import WEEK, Service
@@ -36,7 +36,7 @@ def trends(service: Service, view: View) -> None:
     shown = parts.pulse(service, "all", view, "overview")
     if shown is not None:
         kpis.html(markup.kpi_line(parts.figures(service, view, shown, "all")))
-        parts.behind(service, view)
+        chosen.behind(service, view)
         _heat(service, view)
 
 
@@ -55,8 +55,8 @@ def alert_strip() -> None:
 def _heat(service: Service, view: View) -> None:
     cells = data.topic_cells(service.model, view)
     st.html(markup.heading("Topics over time", "colour: net sentiment, faint where there are few stories"))
-    figure = heat(cells, view, parts.palette(), parts.chosen())
-    parts.selectable(figure, "heat", alt="Net sentiment of each topic over time")
+    figure = heat(cells, view, parts.palette(), chosen.chosen())
+    chosen.selectable(figure, "heat", alt="Net sentiment of each topic over time")
 
 
 @parts.by_itself(every="60s")
@@ -74,7 +74,7 @@ def movers_now(service: Service, view: View) -> None:
     if not moved:
         st.html(markup.empty("Nothing moved.", "Every topic and company is within its usual."))
         return
-    names, links = data.company_names(), parts.params(view)
+    names, links = data.company_names(), params(view)
     most = max(row.now.total for row in moved)
     st.html(
         markup.table(
@@ -105,4 +105,4 @@ def live(model: int, view: View) -> None:
     if not rows:
         st.html(markup.empty("Nothing yet.", "The first labelled article appears here."))
         return
-    st.html(markup.news_list(rows, view.zone, data.now(), parts.params(view)))
+    st.html(markup.news_list(rows, view.zone, data.now(), params(view)))

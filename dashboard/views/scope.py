@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import data, markup, parts
-from dashboard.filters import SUMS_LENGTH, Chosen, View
+from dashboard import chosen, data, markup, parts
+from dashboard.filters import SUMS_LENGTH, Chosen, View, params
 from monitor.store.reads import Family, Service, Span
 from monitor.types import Scope
 
@@ -43,7 +43,7 @@ def _pick(what: str, choices: Mapping[str, str]) -> None:
     widget = f"pick-{what}"
 
     def choose() -> None:
-        parts.forget("from", "to", "scope", "page")
+        chosen.forget("from", "to", "scope", "page")
         st.query_params[what] = st.session_state[widget]
         st.session_state[widget] = None
 
@@ -88,8 +88,8 @@ def trend(service: Service, view: View, scope: Scope) -> None:
     if shown is None:
         return
     kpis.html(markup.kpi_line(parts.figures(service, view, shown, scope.key)))
-    if parts.chosen():
-        parts.behind(service, view)
+    if chosen.chosen():
+        chosen.behind(service, view)
     else:
         _stories(service, view, scope)
 
@@ -104,14 +104,14 @@ def around(service: Service, view: View, scope: Scope, family: Family, of: str, 
 
 def _stories(service: Service, view: View, scope: Scope) -> None:
     st.html(markup.heading("Stories", "newest first"))
-    parts.story_list(service, Chosen(scope.key, view.since, view.until), view, None, "newest")
+    chosen.story_list(service, Chosen(scope.key, view.since, view.until), view, None, "newest")
 
 
 def _top(service: Service, view: View, scope: Scope) -> None:
     st.html(markup.heading("Most told", "stories by number of articles"))
     rows = data.stories(service.model, scope.key, view.kinds, view.since, view.until, None, "most told", TOP)
     if rows:
-        st.html(markup.news_list(rows, view.zone, data.now(), parts.params(view)))
+        st.html(markup.news_list(rows, view.zone, data.now(), params(view)))
     else:
         st.html(markup.empty("No stories in this window."))
 
@@ -132,7 +132,7 @@ def _stretch(view: View) -> str:
 
 
 def _split_table(ranked: Sequence[Span], view: View, *, by_company: bool, width: int = 96) -> str:
-    names, links = data.company_names(), parts.params(view)
+    names, links = data.company_names(), params(view)
     most = max(span.total for span in ranked)
     rows = []
     for span in ranked:
