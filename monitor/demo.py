@@ -102,7 +102,9 @@ class Demo:
             told = self._await_alert(crisis_at, ticker)
             self._wait(WATCH_S)
             report = self._report(crisis_at, told)
-            self.console.print(f"[dim]{report.articles:,} articles, {report.stories:,} stories, one alert.[/dim]")
+            self.console.print(
+                f"[dim]{report.articles:,} articles, {report.stories:,} stories, {report.notifications} alert.[/dim]"
+            )
             if not exit_after_alert:
                 self.console.print("The stream goes on; Ctrl-C stops everything.")
                 self._wait(None)

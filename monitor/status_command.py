@@ -20,7 +20,7 @@ def describe(database: Database, broker: Broker, now: datetime, *, as_json: bool
     articles, feeds = found["articles"], found["feeds"]
     return "\n".join(
         (
-            f"articles   {articles['raw']:,} on the log or stored, {articles['stored']:,} stored,"
+            f"articles   {articles['raw']:,} came in, {articles['stored']:,} stored,"
             f" {articles['scored']:,} scored, {articles['dead']:,} dead letters",
             f"lag        {found['lag']:,} messages",
             f"feeds      {feeds['ok']} fine, {feeds['failing']} failing, {feeds['never']} not asked yet",
@@ -36,9 +36,8 @@ def _look(database: Database, broker: Broker, now: datetime) -> dict[str, Any]:
     states = StoredFeedStates(database).all()
     failing = [state for state in states if state.failures]
     return {
-        # What waits on the log may hold known articles; it is the most that may come.
         "articles": {
-            "raw": numbers.stored + numbers.dead + lag,
+            "raw": numbers.raw + lag,
             "stored": numbers.stored,
             "scored": numbers.scored,
             "dead": numbers.dead,

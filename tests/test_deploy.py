@@ -30,7 +30,8 @@ def test_no_password_is_written_down_and_nothing_listens_beyond_this_host() -> N
     text = (ROOT / "deploy/compose.yaml").read_text()
     assert not re.search(r"(?i)password: +[^$\s]", text)
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
-    assert ports and all(port.startswith("127.0.0.1:") for port in ports)
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_every_target_ends_as_an_unprivileged_user() -> None:

@@ -1,8 +1,8 @@
 """The log on Apache Kafka: the only kafka import. Publishes with acks=all and idempotence; commits named offsets.
 
 kafka-python's own `commit()` commits all that was polled, fetched ahead or not handled included; here only what
-`poll` handed out is ever committed. Heartbeats run on kafka-python's thread, and the poll interval is set far beyond any
-batch, so a slow batch keeps its partitions: only a dead process loses them.
+`poll` handed out is ever committed. Heartbeats run on kafka-python's thread, and the poll interval is set far beyond
+any batch, so a slow batch keeps its partitions: only a dead process loses them.
 """
 
 from __future__ import annotations

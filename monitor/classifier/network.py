@@ -42,7 +42,7 @@ def encoder_from(folder: str | Path, *, pretrained: bool) -> nn.Module:
         encoder = AutoModel.from_pretrained(str(folder), attn_implementation="sdpa", local_files_only=True)
     else:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-        encoder = AutoModel.from_config(config, attn_implementation="sdpa")
+        encoder = AutoModel.from_config(config, attn_implementation="sdpa")  # type: ignore[no-untyped-call]
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # unused; its weights would be dead freight
     module: nn.Module = encoder
@@ -67,7 +67,8 @@ def load_network(folder: Path, topics: int) -> Network:
     for module in network.modules():
         for name, buffer in list(module.named_buffers(recurse=False)):
             if buffer.is_meta:
-                is_position = "position" in name
-                fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape) if is_position else torch.zeros(buffer.shape)
+                fresh = torch.zeros(buffer.shape)
+                if "position" in name:
+                    fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape)
                 module.register_buffer(name, fresh.to(buffer.dtype), persistent=False)
     return network.eval()
