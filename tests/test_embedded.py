@@ -1,5 +1,8 @@
 """The private PostgreSQL: started, joined, recovered, and never left behind."""
 
+import os
+import signal
+import stat
 import subprocess
 import sys
 import time
@@ -26,13 +29,17 @@ def pids_on(cluster: Cluster) -> list[int]:
     return [one.pid for one in psutil.process_iter(["cmdline"]) if folder in (one.info["cmdline"] or [])]
 
 
+def wait_until_gone(cluster: Cluster) -> None:
+    deadline = time.monotonic() + 20
+    while pids_on(cluster):
+        assert time.monotonic() < deadline, "the server goes on"
+        time.sleep(0.1)
+
+
 def test_a_killed_owner_leaves_no_server_and_loses_nothing(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED_OWNER, str(tmp_path)], check=False)
     cluster = Cluster(tmp_path)
-    deadline = time.monotonic() + 20
-    while pids_on(cluster):
-        assert time.monotonic() < deadline, "the server outlived its owner"
-        time.sleep(0.1)
+    wait_until_gone(cluster)
     with server(tmp_path), cluster.connect() as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
     wipe(tmp_path)
@@ -63,6 +70,68 @@ def test_a_reused_pid_is_not_taken_for_a_running_server(tmp_path: Path) -> None:
     innocent.kill()
     innocent.wait()
     wipe(tmp_path)
+
+
+def test_a_killed_guard_takes_the_server_along(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    with server(tmp_path):
+        (guard,) = [pid for pid in pids_on(cluster) if "monitor.guard" in psutil.Process(pid).cmdline()]
+        psutil.Process(guard).kill()
+        wait_until_gone(cluster)
+    with server(tmp_path), cluster.connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    wipe(tmp_path)
+
+
+def test_a_crashed_server_recovers_and_is_waited_for(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    with server(tmp_path):
+        with cluster.connect() as connection:
+            connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 200000) AS n")
+        pid = int((cluster.folder / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGQUIT)
+        wait_until_gone(cluster)
+    with server(tmp_path), cluster.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (200_000,)
+    wipe(tmp_path)
+
+
+def test_of_two_that_start_at_once_one_starts_it_and_the_other_joins(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from monitor.embedded import Cluster, server\n"
+        "with server(Path(sys.argv[1])), Cluster(Path(sys.argv[1])).connect() as connection:\n"
+        "    print(connection.execute('SELECT pg_postmaster_start_time()').fetchone(), flush=True)\n"
+        "    sys.stdin.readline()\n"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    answers = {one.stdout.readline() for one in both if one.stdout}
+    assert len(answers) == 1, "one server for both"
+    assert all(one.communicate("\n") and one.returncode == 0 for one in both)
+    wipe(tmp_path)
+
+
+def test_a_program_with_another_tmpdir_joins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(tmp_path) as url:
+        monkeypatch.setattr("tempfile.gettempdir", lambda: "/somewhere/else")
+        with server(tmp_path) as joined:
+            assert joined == url
+        monkeypatch.undo()
+    wipe(tmp_path)
+
+
+def test_a_folder_that_we_did_not_make_keeps_its_permissions(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "share").mkdir(mode=0o711)
+    with server(home / "share" / "tocsin"):
+        pass
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (home, home / "share")] == [0o700, 0o711]
+    wipe(home / "share" / "tocsin")
 
 
 def test_nobody_reaches_it_over_the_network_or_as_another_user(tmp_path: Path) -> None:
