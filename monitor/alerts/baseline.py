@@ -102,6 +102,15 @@ def expected(normal: Normal, slots: NDArray[np.intp]) -> Array:
     return normal.level[:, None] * normal.season[:, slots]
 
 
+def fading(known: Array, keep: float) -> tuple[Array, Array]:
+    """(S, T) what is left of each bucket at the block's end, and (S,) of what was there before it.
+
+    Only known buckets age a scope, so a gap in its data forgets nothing.
+    """
+    after = known[:, ::-1].cumsum(axis=1)[:, ::-1] - known
+    return np.asarray(keep**after), np.asarray(keep ** known.sum(axis=1))
+
+
 def learn(
     baseline: Baseline,
     normal: Normal,
@@ -114,22 +123,24 @@ def learn(
     bucket_s: float,
 ) -> Baseline:
     """Take in a block: (S, T) counts already clipped, `known` 1 where the bucket is known, else 0."""
-    keep = 0.5 ** (bucket_s * known.sum(1) / LEVEL_HALF_LIFE_S)
+    fades, keep = fading(known, 0.5 ** (bucket_s / LEVEL_HALF_LIFE_S))
+    negative, share_negative, total = negative * known, share_negative * known * fades, total * known * fades
     season = normal.season[:, slots]
     per_hour = max(1.0, 3600.0 / bucket_s)
     slot_seen, slot_expected = baseline.slot_seen.copy(), baseline.slot_expected.copy()
     for slot in np.unique(slots):
         here = slots == slot
-        kept = SEASON_KEEP_PER_VISIT ** (known[:, here].sum(1) / per_hour)
-        slot_seen[:, slot] = slot_seen[:, slot] * kept + (negative * known)[:, here].sum(1)
-        slot_expected[:, slot] = slot_expected[:, slot] * kept + normal.level * known[:, here].sum(1)
+        slot_fades, kept = fading(known[:, here], SEASON_KEEP_PER_VISIT ** (1.0 / per_hour))
+        slot_seen[:, slot] = slot_seen[:, slot] * kept + (negative[:, here] * slot_fades).sum(1)
+        slot_expected[:, slot] *= kept
+        slot_expected[:, slot] += normal.level * (known[:, here] * slot_fades).sum(1)
     return replace(
         baseline,
-        stories=baseline.stories * keep + (negative * known).sum(1),
-        exposure=baseline.exposure * keep + (season * known).sum(1),
+        stories=baseline.stories * keep + (negative * fades).sum(1),
+        exposure=baseline.exposure * keep + (season * known * fades).sum(1),
         slot_seen=slot_seen,
         slot_expected=slot_expected,
-        share_negative=baseline.share_negative * keep + (share_negative * known).sum(1),
-        share_total=baseline.share_total * keep + (total * known).sum(1),
+        share_negative=baseline.share_negative * keep + share_negative.sum(1),
+        share_total=baseline.share_total * keep + total.sum(1),
         buckets=baseline.buckets + known.sum(1),
     )

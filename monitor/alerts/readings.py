@@ -30,6 +30,8 @@ class Reading:
     seen: int
     severity: float
     reason: Reason
+    count_severity: float | None = None
+    """By the count alone, which incomplete data cannot fake; None: as `severity`, where the reason is the count."""
     volume_only: bool = False
     """More negative stories only because there are more stories: the share is as usual."""
     elevated: bool = False

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import log10
+from math import inf, log10
 from typing import Literal
 
 from monitor.alerts.readings import Reading, Reason
@@ -109,7 +109,10 @@ def rings(reading: Reading, levels: Levels) -> bool:
     """Does the evidence suffice by itself? Incomplete data hold back the share, whose denominator they bend."""
     if reading.learning_days > 0 or not reading.elevated:
         return False
-    return reading.severity >= levels.open and (reading.complete or reading.reason == "count")
+    if reading.severity < levels.open or reading.complete:
+        return reading.severity >= levels.open
+    by_count = reading.severity if reading.reason == "count" else -inf
+    return (by_count if reading.count_severity is None else reading.count_severity) >= levels.open
 
 
 def _from_quiet(state: EpisodeState, reading: Reading, levels: Levels) -> tuple[Change | None, EpisodeState]:

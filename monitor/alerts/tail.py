@@ -55,13 +55,16 @@ def count(tail: Tail, evidence: Array, known: Array, bucket_s: float) -> Tail:
     """Take in (S, T) evidence: a stretch begins where a level is reached after GAP below it."""
     gap = max(GAP_S, 2 * bucket_s)
     stretches, since = tail.stretches.copy(), tail.since.copy()
+    keep = 0.5 ** (bucket_s / KEEP_S)
+    watched_s = tail.watched_s
     for t in range(evidence.shape[1]):
         since += bucket_s
+        stretches *= keep
+        watched_s = watched_s * keep + bucket_s * known[:, t]
         reached = evidence[:, t, None] >= GRID
         stretches += reached & (since > gap)
         since[reached] = 0.0
-    kept = 0.5 ** (bucket_s * evidence.shape[1] / KEEP_S)
-    return Tail(stretches * kept, since, (tail.watched_s + bucket_s * known.sum(1)) * kept)
+    return Tail(stretches, since, watched_s)
 
 
 def log_rates(tail: Tail) -> Array:
