@@ -25,8 +25,6 @@ from monitor.store.alerts import Transaction
 from monitor.types import BUCKET, Scope, bucket_of
 
 HISTORY = timedelta(days=35)
-LEAST_STORIES = 3
-"""Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
 RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
 CHART_HOURS = 2
@@ -144,7 +142,9 @@ class Evaluator:
         first = store.first_count(tx, model, now - HISTORY) or now - LATE
         until = bucket_of(now - LATE)
         begin = min(bucket_of(first), until)
-        tallies = store.tallies(tx, model, kinds, watch.sentiment_of(series), begin, until, least_stories=LEAST_STORIES)
+        tallies = store.tallies(
+            tx, model, kinds, watch.sentiment_of(series), begin, until, least_stories=store.LEAST_STORIES
+        )
         fresh = watch.new_watch({one.scope for one in tallies}, begin)
         after = watch.learn(fresh, tallies, until)
         log.info("learned what is normal", series=series, scopes=len(after.bank.scopes) - 1, days=(until - begin).days)

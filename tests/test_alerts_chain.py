@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from monitor.alerts.message import Naming
 from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.rules import Rule
+from monitor.backtest_command import backtest_stored
 from monitor.delivery import Postman
 from monitor.evaluation import Evaluator
 from monitor.store import alerts as store
@@ -336,3 +338,14 @@ def test_a_rule_with_words_asks_them_of_the_headlines(world: World) -> None:
     world.crisis()
     world.tick(5)
     assert world.episodes() == []
+
+
+def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_for(world: World) -> None:
+    world.crisis()
+    world.tick(10)
+    out = io.StringIO()
+    backtest_stored(world.database, out, 0.5, 90, world.at + timedelta(hours=1))
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["scope"] for line in lines] == [LEGAL_AT_C1]
+    assert lines[0]["seen"] == 12
+    assert len(lines[0]["headlines"]) == 3

@@ -157,7 +157,7 @@ def test_a_failing_channel_keeps_its_messages_and_blocks_no_other(
         assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 2
     finally:
         jobs.database.dispose()
-    assert capsys.readouterr().out.count("Feed quay is silent") == 2
+    assert capsys.readouterr().out.count("\nFeed quay is silent\n") == 2
 
 
 def test_the_same_message_is_written_once(database: Database) -> None:

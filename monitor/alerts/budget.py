@@ -56,7 +56,12 @@ def calibrate(
         found = [one for track in tracks.values() for one in episodes(track, replace(even, open=level), is_backed)]
         return sum(map(is_false, found)), len(found)
 
-    wanted, level = budget * weeks, even.open
+    return level_for(false_at, budget, weeks, scopes=scopes)
+
+
+def level_for(false_at: Callable[[float], tuple[int, int]], budget: float, weeks: float, *, scopes: int) -> Calibrated:
+    """The level that keeps a budget, given how many (false, all) episodes a replay at some level shows."""
+    wanted, level = budget * weeks, Levels.of_budget(budget / max(scopes, 1)).open
     level, false = _where_enough(false_at, level, max(wanted, ENOUGH), floor_for(scopes, budget))
     level = min(HIGHEST, level + math.log10(max(false, 0.5) / wanted))
     false, total = false_at(level)

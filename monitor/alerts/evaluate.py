@@ -92,23 +92,24 @@ class Desk:
 
 def judge(desk: Desk, seen: Glance, *, final: bool, into: Judgement) -> None:
     """Step the rule's machines over each bucket of a glance, in order; what changes goes `into` the judgement."""
+    row_of = {name: row for row, name in enumerate(seen.bank.scopes)}
     for column, at in enumerate(seen.times):
-        readings = _readings(desk, seen, column, into)
-        for_machine = _admitted(desk, readings, at, final, into)
-        _settle(desk, for_machine, at, final, into)
+        judge_bucket(desk, _readings(desk, seen, column, row_of, into), at, final=final, into=into)
 
 
-def _readings(desk: Desk, seen: Glance, column: int, into: Judgement) -> list[Reading]:
+def judge_bucket(desk: Desk, readings: Sequence[Reading], at: datetime, *, final: bool, into: Judgement) -> None:
+    """Step the rule's machines over the readings of one bucket that may matter."""
+    asked = [as_asked(desk.rule, one) for one in readings]
+    _settle(desk, _admitted(desk, asked, at, final, into), at, final, into)
+
+
+def _readings(desk: Desk, seen: Glance, column: int, row_of: Mapping[str, int], into: Judgement) -> list[Reading]:
     """Of scopes that may ring or whose machine is awake; all others would change nothing."""
-    loud = set(np.flatnonzero(_may_ring(desk, seen.surface, column)).tolist())
+    loud = {int(row) for row in np.flatnonzero(_may_ring(desk, seen.surface, column))}
     awake = {name for name, one in {**desk.standings, **into.standings}.items() if one.state.phase != "quiet"}
-    rows = [
-        row
-        for row, name in enumerate(seen.bank.scopes)
-        if name != NOBODY and (row in loud or name in awake) and watches(desk.rule, Scope.of(name))
-    ]
-    found = detector.readings(seen.bank, seen.block, seen.surface, column, rows, complete=not desk.missing)
-    return [as_asked(desk.rule, one) for one in found]
+    names = {seen.bank.scopes[row] for row in loud} | (awake & row_of.keys())
+    rows = sorted(row_of[name] for name in names - {NOBODY} if watches(desk.rule, Scope.of(name)))
+    return detector.readings(seen.bank, seen.block, seen.surface, column, rows, complete=not desk.missing)
 
 
 def _may_ring(desk: Desk, surface: detector.Surface, column: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

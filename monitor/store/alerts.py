@@ -27,6 +27,10 @@ Transaction = Connection
 """What callers hold; SQLAlchemy stays in monitor/store."""
 
 
+LEAST_STORIES = 3
+"""Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
+
+
 class Standing(NamedTuple):
     """Where the machine stands for one rule and scope."""
 

@@ -1,0 +1,219 @@
+"""What a rule would have rung over a stored past, and the level that keeps its budget there. Pure.
+
+Production's own detector, state machine, evidence and choice of scope, bucket by bucket; only the messages are missing.
+The detector runs once; a level is tried on the readings that it left.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.alerts import budget, detector, watch
+from monitor.alerts.episodes import Episode, Evidence
+from monitor.alerts.evaluate import Desk, Judgement, Standing, judge_bucket
+from monitor.alerts.readings import Reading
+from monitor.alerts.rules import Rule, levels_of, watches
+from monitor.alerts.state import REARM, Levels
+from monitor.types import BUCKET, Scope
+
+FOLLOWED = REARM + timedelta(hours=4)
+"""So long after its last loud bucket a scope's readings still matter to its episode."""
+PRUNE_EVERY = timedelta(days=1)
+REMEMBERED = timedelta(days=3)
+
+
+@dataclass(frozen=True)
+class Past:
+    """The readings of a stored past that could matter at some floor, in order of time, with the stories behind."""
+
+    rule: Rule
+    scopes: int
+    """Scopes that the rule watches."""
+    since: datetime
+    until: datetime
+    readings: Sequence[tuple[datetime, Sequence[Reading]]]
+    stories: Mapping[str, Sequence[Evidence]]
+    """Per scope, oldest first."""
+
+    @property
+    def weeks(self) -> float:
+        return max((self.until - self.since) / timedelta(weeks=1), 1e-9)
+
+
+class Verdict(NamedTuple):
+    """What somebody said of a real episode."""
+
+    scope: str
+    since: datetime
+    until: datetime
+    is_useful: bool
+
+
+class Trial(NamedTuple):
+    """A rule tried on the past."""
+
+    episodes: tuple[Episode, ...]
+    stories: Mapping[str, tuple[Evidence, ...]]
+    """By episode id."""
+    level: float
+    rate: float
+    """False alarms a week: incidents that nobody marked as useful."""
+    marked_noise: int
+    marked_useful: int
+    weeks: float
+
+    @property
+    def incidents(self) -> int:
+        return len({one.incident for one in self.episodes})
+
+
+def past_of(
+    rule: Rule,
+    tallies: Sequence[watch.Tally],
+    stories: Mapping[str, Sequence[Evidence]],
+    since: datetime,
+    until: datetime,
+) -> Past:
+    """Run the detector over the past once, back-fills as if they had come live."""
+    names = {one.scope for one in tallies}
+    watched = [name for name in names if watches(rule, Scope.of(name))]
+    floor = 0.0 if rule.budget is None else budget.floor_for(len(watched), rule.budget)
+    known = watch.new_watch(names, since)
+    kept: list[tuple[datetime, Sequence[Reading]]] = []
+    follow = np.full(len(known.bank.scopes), -np.inf)
+    may = np.array([name in set(watched) for name in known.bank.scopes])
+    ordered = sorted(tallies, key=lambda one: one.at)
+    while known.at + BUCKET < until:
+        stop = min(known.at + BUCKET * watch.CHUNK, until - BUCKET)
+        part = _between(ordered, known.at, stop)
+        known, seen = watch.glance(known, [_as_live(one) for one in part], stop)
+        kept += _loud(rule, seen, may, floor, follow)
+    return Past(rule, len(watched), since, until, kept, stories)
+
+
+def _between(ordered: Sequence[watch.Tally], after: datetime, until: datetime) -> Sequence[watch.Tally]:
+    begin, end = (bisect_right(ordered, moment, key=lambda one: one.at) for moment in (after, until))
+    return ordered[begin:end]
+
+
+def _as_live(one: watch.Tally) -> watch.Tally:
+    return one._replace(live_total=one.total, live_marked=one.marked)
+
+
+def _loud(
+    rule: Rule, seen: watch.Glance, may: NDArray[np.bool_], floor: float, follow: NDArray[np.float64]
+) -> Iterable[tuple[datetime, Sequence[Reading]]]:
+    """Per bucket the readings at the floor or above, and of their scopes for FOLLOWED; `follow` is carried on."""
+    surface = seen.surface
+    loud = (
+        (surface.severity >= floor) & surface.elevated
+        if rule.at_least is None
+        else surface.recent_seen >= rule.at_least
+    )
+    for column, at in enumerate(seen.times):
+        here = loud[:, column] & may
+        follow[here] = at.timestamp() + FOLLOWED.total_seconds()
+        rows = np.flatnonzero(may & (follow >= at.timestamp()))
+        if len(rows):
+            yield at, detector.readings(seen.bank, seen.block, surface, column, rows.tolist())
+
+
+def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = ()) -> Trial:
+    """Every episode that the rule would have opened at these levels."""
+    found = _Run(past, levels).episodes()
+    stories = {id: evidence for id, (_, evidence) in found.items()}
+    episodes = tuple(sorted((one for one, _ in found.values()), key=lambda one: one.opened_at))
+    said = {id: _verdict(episode, verdicts) for id, (episode, _) in found.items()}
+    useful = {episode.incident for episode in episodes if said[episode.id] is True}
+    false = {episode.incident for episode in episodes} - useful
+    return Trial(
+        episodes,
+        stories,
+        levels.open,
+        len(false) / past.weeks,
+        sum(one is False for one in said.values()),
+        sum(one is True for one in said.values()),
+        past.weeks,
+    )
+
+
+def _verdict(episode: Episode, verdicts: Sequence[Verdict]) -> bool | None:
+    """Was a real episode of this scope and time useful? None: nobody said."""
+    end = episode.ended or episode.opened_at
+    for one in verdicts:
+        if one.scope in (episode.scope, *episode.also) and one.since <= end and episode.since <= one.until:
+            return one.is_useful
+    return None
+
+
+def calibrated(past: Past, verdicts: Sequence[Verdict] = ()) -> budget.Calibrated:
+    """The level at which the rule keeps its budget on this past. Only for rules with a budget."""
+    assert past.rule.budget is not None
+
+    def false_at(level: float) -> tuple[int, int]:
+        trial = try_rule(past, replace(levels_of(past.rule, None, past.scopes), open=level), verdicts)
+        return round(trial.rate * past.weeks), trial.incidents
+
+    return budget.level_for(false_at, past.rule.budget, past.weeks, scopes=past.scopes)
+
+
+@dataclass
+class _Run:
+    """One pass of the machine over the past."""
+
+    past: Past
+    levels: Levels
+    standings: dict[str, Standing] = field(default_factory=dict)
+    running: dict[str, Episode] = field(default_factory=dict)
+    done: dict[str, tuple[Episode, tuple[Evidence, ...]]] = field(default_factory=dict)
+    now: datetime = field(init=False)
+
+    def episodes(self) -> dict[str, tuple[Episode, tuple[Evidence, ...]]]:
+        into = Judgement()
+        self.now = pruned = self.past.since
+        for at, readings in self.past.readings:
+            self.now = at + BUCKET
+            judge_bucket(self._desk(), readings, at, final=True, into=into)
+            if at - pruned > PRUNE_EVERY:
+                self._set_aside(into, at)
+                pruned = at
+        self._set_aside(into, None)
+        return self.done
+
+    def _desk(self) -> Desk:
+        return Desk(
+            rule=self.past.rule,
+            levels=self.levels,
+            model=0,
+            standings=self.standings,
+            running=self.running,
+            behind=(),
+            missing=(),
+            ask=self._ask,
+            ripe=lambda _: True,
+            now=self.now,
+        )
+
+    def _ask(self, asked: Mapping[str, datetime]) -> dict[str, tuple[Evidence, ...]]:
+        out = {}
+        for scope, since in asked.items():
+            stories = self.past.stories.get(scope, ())
+            begin = bisect_left(stories, since, key=lambda one: one.at)
+            end = bisect_left(stories, self.now, key=lambda one: one.at)
+            out[scope] = tuple(stories[begin:end])
+        return out
+
+    def _set_aside(self, into: Judgement, at: datetime | None) -> None:
+        """Keep the work small: what ended days ago explains nothing any more."""
+        for id, episode in list(into.episodes.items()):
+            self.done[id] = (episode, into.evidence.get(id, ()))
+            if at is None or (episode.phase == "closed" and episode.ended and at - episode.ended > REMEMBERED):
+                del into.episodes[id]
+                self.running[episode.scope] = episode

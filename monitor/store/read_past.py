@@ -1,0 +1,77 @@
+"""What trying a rule on the past reads: counts, stories with their witnesses, verdicts. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+
+from monitor.alerts.episodes import Evidence
+from monitor.alerts.past import Past, Verdict, past_of
+from monitor.alerts.rules import Rule, watches
+from monitor.store.alerts import LEAST_STORIES, Transaction, _column, first_count, tallies
+from monitor.types import Scope, Sentiment, bucket_of
+
+
+def load_past(tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime) -> Past | None:
+    """The stored past as the rule would have seen it; None where nothing was counted."""
+    first = first_count(tx, model, since)
+    if first is None:
+        return None
+    begin, end = bucket_of(max(first, since)), bucket_of(until)
+    counted = tallies(tx, model, rule.kinds, rule.sentiment, begin, end, least_stories=LEAST_STORIES)
+    names = sorted({one.scope for one in counted if watches(rule, Scope.of(one.scope))})
+    stories = past_stories(tx, model, rule, rule.sentiment, names, begin, end)
+    return past_of(rule, counted, stories, begin, end)
+
+
+def past_stories(
+    tx: Transaction,
+    model: int,
+    rule: Rule,
+    sentiment: Sentiment,
+    scopes: Sequence[str],
+    since: datetime,
+    until: datetime,
+) -> dict[str, list[Evidence]]:
+    """Per scope the stories of the sentiment watched for, back-fills included, oldest first."""
+    statement = text(f"""
+        SELECT s.key, c.story, c.article, a.title, a.url, a.publisher, c.at,
+               ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
+        FROM story_counts c JOIN scopes s ON s.id = c.scope JOIN articles a ON a.id = c.article
+        WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{_column(sentiment)}
+          AND c.at >= :since AND c.at < :until ORDER BY c.at, c.story""")  # noqa: S608 (a column name)
+    values = {
+        "model": model,
+        "scopes": list(scopes),
+        "kinds": list(rule.kinds),
+        "since": since,
+        "until": until,
+    }
+    found: dict[str, list[Evidence]] = {}
+    same: dict[str, Evidence] = {}
+    words = [word.casefold() for word in rule.text.split()]
+    for key, story, article, title, url, publisher, at, families in tx.execute(statement, values):
+        if (rule.publishers and not set(families) & set(rule.publishers)) or not all(
+            word in title.casefold() for word in words
+        ):
+            continue
+        one = same.setdefault(
+            article,
+            Evidence(
+                story=story, article=article, title=title, url=url, publisher=publisher, at=at, families=tuple(families)
+            ),
+        )
+        found.setdefault(key, []).append(one)
+    return found
+
+
+def verdicts(tx: Transaction, rule: int | None = None) -> list[Verdict]:
+    """The newest word on every episode that somebody called useful or noise; of one rule, or of all."""
+    statement = text("""
+        SELECT DISTINCT ON (e.id) e.scope, e.since, coalesce(e.ended, e.changed_at), f.verdict = 'useful'
+        FROM episodes e JOIN feedback f ON f.episode = e.id
+        WHERE f.verdict IN ('useful', 'noise') AND (CAST(:rule AS int) IS NULL OR e.rule = :rule)
+        ORDER BY e.id, f.id DESC""")
+    return [Verdict(*row) for row in tx.execute(statement, {"rule": rule})]
