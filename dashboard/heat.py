@@ -28,10 +28,11 @@ def heat(cells: Sequence[Cell], view: View, palette: Palette, chosen: Chosen | N
     table["at"] = utc(list(table["at"]))
     order = list(table.groupby("topic").total.sum().sort_values().index)
     faded = table.score_sum.astype(float) / (table.total.astype(float) + FADE_STORIES)
-    grid = table.assign(faded=faded).pivot(index="topic", columns="at", values="faded").reindex(order)
+    steps = pd.date_range(table["at"].min(), table["at"].max(), freq=step)
+    grid = table.assign(faded=faded).pivot(index="topic", columns="at", values="faded").reindex(order, columns=steps)
     figure = go.Figure(
         go.Heatmap(
-            x=local(pd.DatetimeIndex(grid.columns) + step / 2, view.zone),
+            x=local(steps + step / 2, view.zone),
             y=order,
             z=grid.to_numpy(float),
             zmin=-EDGE,
@@ -48,6 +49,7 @@ def heat(cells: Sequence[Cell], view: View, palette: Palette, chosen: Chosen | N
     figure.update_layout(margin={"l": 178, "r": 6, "t": 2, "b": 34})
     figure.update_yaxes(tickfont={"size": 12.5, "color": palette.ink}, showgrid=False, ticks="", ticksuffix=" ")
     figure.update_yaxes(range=[-0.5, len(order) - 0.5])
+    figure.update_xaxes(range=local(utc([view.since, max(view.until, steps[-1] + step)]), view.zone))
     if chosen is not None and chosen.scope.removeprefix("topic:") in order:
         row = order.index(chosen.scope.removeprefix("topic:"))
         x0, x1 = local(utc([chosen.since, chosen.until]), view.zone)

@@ -7,11 +7,11 @@ from datetime import datetime, tzinfo
 from html import escape
 
 from dashboard.markup import clock, page_link, scope_name
+from monitor.alerts import message
 from monitor.alerts.episodes import Episode
 from monitor.store.read_episodes import SeenEpisode
 
 PHASES = {"open": "open", "growing": "growing", "easing": "easing", "closed": "over"}
-WEEKS_PER_YEAR = 52.18
 
 
 def headline(episode: Episode, names: Mapping[str, str]) -> str:
@@ -24,23 +24,14 @@ def counted(episode: Episode) -> str:
 
 
 def _expected(value: float) -> str:
+    if value < 0.1:
+        return "fewer than 0.1"
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def rarity(severity: float) -> str:
-    """How rare a false alarm as severe as this is on this very series: 10 ** severity weeks apart."""
-    weeks: float = 10.0 ** min(severity, 12.0)
-    if weeks < 1:
-        times = 1 / weeks
-        return f"{times:.0f} times a week" if times >= 1.5 else "once a week"
-    if weeks < 1.5:
-        return "once a week"
-    if weeks < 9:
-        return f"once in {weeks:.0f} weeks"
-    if weeks < 2 * WEEKS_PER_YEAR:
-        return f"once in {weeks * 12 / WEEKS_PER_YEAR:.0f} months"
-    years = weeks / WEEKS_PER_YEAR
-    return f"once in {years:.0f} years" if years < 100 else "less than once in 100 years"
+    """How rare this is by chance on this very series, in the messages' own words: `about once in 8 years`."""
+    return message.rarity(severity).removeprefix("By chance, ").removesuffix(" here.")
 
 
 def why(episode: Episode) -> str:
@@ -63,7 +54,7 @@ def alert_line(seen: SeenEpisode, names: Mapping[str, str], zone: tzinfo, now: d
     state = PHASES[one.phase] + (f", seen by {escape(seen.acknowledged_by)}" if seen.acknowledged_by else "")
     return (
         f'<a class="t-alert" href="{href}" target="_self"><span class="edge"></span><span class="body">'
-        f"<b>{escape(scope_name(one.scope, names))}</b> {escape(counted(one))}, {rarity(one.peak)} here, "
+        f"<b>{escape(scope_name(one.scope, names))}</b> {escape(counted(one))}, {rarity(one.peak)} by chance, "
         f"{one.publishers} publishers</span>"
         f'<span class="side">{state}, since {clock(one.since, zone, now)}</span></a>'
     )

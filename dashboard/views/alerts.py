@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from dashboard import acts, charts, chosen, data, markup, parts, telling
-from dashboard.filters import ANY_KIND, View, stamp, view_of
+from dashboard.filters import ANY_KIND, View, WindowName, stamp, view_of
 from dashboard.usual import usual
 from monitor.alerts import message
 from monitor.alerts.episodes import Episode
@@ -127,10 +127,12 @@ def _told(told: Told, zone: ZoneInfo, now: datetime) -> str:
 
 
 def _view(one: Episode) -> View:
-    """A day around the episode, or a week for a long one."""
+    """A stretch several times as long as the episode, which ends with it."""
     now = data.now()
     end = min(now, one.ended + timedelta(hours=3)) if one.ended else now
-    return view_of("24h" if end - one.since < timedelta(hours=20) else "7d", ANY_KIND, parts.zone().key, now, end)
+    length = end - one.since
+    window: WindowName = "6h" if length < timedelta(hours=3) else "24h" if length < timedelta(hours=20) else "7d"
+    return view_of(window, ANY_KIND, parts.zone().key, now, end)
 
 
 def _chart(one: Episode) -> None:

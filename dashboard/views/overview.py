@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import chosen, data, markup, parts, telling
+from dashboard import chosen, data, health, markup, parts, telling
 from dashboard.filters import View, movers_window, params
 from dashboard.heat import heat
+from dashboard.markup import Kpi
 from dashboard.usual import LEAST_WEEKS, WEEKS, movers
 from monitor.store.reads import WEEK, Service
 
@@ -35,7 +36,7 @@ def trends(service: Service, view: View) -> None:
     kpis = st.empty()
     shown = parts.pulse(service, "all", view, "overview")
     if shown is not None:
-        kpis.html(markup.kpi_line(parts.figures(service, view, shown, "all")))
+        kpis.html(markup.kpi_line([*parts.figures(service, view, shown, "all"), *_state()]))
         chosen.behind(service, view)
         _heat(service, view)
 
@@ -50,6 +51,17 @@ def alert_strip() -> None:
     st.html("".join(telling.alert_line(seen, names, zone, now) for seen in running[:STRIP_ALERTS]))
     if len(running) > STRIP_ALERTS:
         st.html(f'<div class="t-note">{markup.link("More alerts are open", "alerts")}</div>')
+
+
+def _state() -> list[Kpi]:
+    """What rings, and whether the sources speak: a silent feed is told, not hidden."""
+    feeds = health.judge(data.feeds(), data.now())
+    good, running = sum(one.state == "ok" for one in feeds), len(data.running_episodes())
+    bad = [f"{count} {state}" for state in ("failing", "late") if (count := sum(one.state == state for one in feeds))]
+    return [
+        Kpi("Open alerts", str(running), "none rings" if not running else "ringing now", href="alerts"),
+        Kpi("Feeds", f"{good} of {len(feeds)}", ", ".join(bad) or "speaking", "warn" if bad else "", "feeds"),
+    ]
 
 
 def _heat(service: Service, view: View) -> None:

@@ -68,7 +68,7 @@ def _index(service: Service, view: View, family: Family, words: str) -> None:
         return
     ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INDEX]
     st.html(markup.heading(words, f"by number of stories in {_stretch(view)}"))
-    st.html(_split_table(ranked, view, by_company=family == "companies", width=320))
+    st.html(_split_table(ranked, view, by_company=family == "companies", width=320), width=900)
 
 
 def _scope_page(service: Service, view: View, scope: Scope, family: Family, of: str, inside: str) -> None:

@@ -122,18 +122,8 @@ def test_a_forged_link_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not page.button
 
 
-@pytest.mark.parametrize(
-    ("severity", "said"),
-    [
-        (-0.5, "3 times a week"),
-        (0.0, "once a week"),
-        (0.6, "once in 4 weeks"),
-        (1.3, "once in 5 months"),
-        (2.6, "once in 8 years"),
-        (9.0, "less than once in 100 years"),
-    ],
-)
-def test_rarity_is_said_in_the_unit_a_person_would_choose(severity: float, said: str) -> None:
+@pytest.mark.parametrize(("severity", "said"), [(0.6, "about once in 4 weeks"), (2.6, "about once in 8 years")])
+def test_rarity_is_said_in_the_words_of_the_messages(severity: float, said: str) -> None:
     assert telling.rarity(severity) == said
 
 
