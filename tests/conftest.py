@@ -48,8 +48,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A private PostgreSQL for the whole session; tests take `database_url`, a fresh database on it."""
-    with embedded.server(tmp_path_factory.mktemp("server")) as url:
+    folder = tmp_path_factory.mktemp("server")
+    with embedded.server(folder) as url:
         yield url
+    embedded.wipe(folder)
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.embedded import Cluster, ServerFailed, server, wipe
+from monitor import server_user
+from monitor.embedded import Cluster, server, wipe
+from monitor.server_user import ServerFailed
 
 KILLED_OWNER = """
 import os, signal, sys
@@ -140,3 +142,20 @@ def test_nobody_reaches_it_over_the_network_or_as_another_user(tmp_path: Path) -
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
         assert cluster.socket_folder.stat().st_mode & 0o077 == 0
     wipe(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+def test_binaries_that_the_servers_user_cannot_reach_are_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_user, "SYSTEM_FOLDER", tmp_path / "system")
+    monkeypatch.setattr(server_user, "can_reach", lambda *_: False)
+    user = server_user.server_user()
+    assert user
+    found = server_user.binaries(user)
+    assert found.is_relative_to(tmp_path / "system")
+    answer = subprocess.run([found / "initdb", "--version"], capture_output=True, text=True, check=True)
+    assert "PostgreSQL" in answer.stdout
+    made = found.stat().st_ctime_ns
+    assert server_user.binaries(user) == found
+    assert found.stat().st_ctime_ns == made
