@@ -29,6 +29,8 @@ EVENTS_ALLOWED = 3.0
 EVENTS_PER_WEEK = 0.8
 """Stretches a scope may owe to real events: what comes up more often than that is how this scope behaves."""
 USUAL_PER_WEEK = 8.0
+SURELY_EVENTS_PER_WEEK = 0.3
+EVENT_SPAN = 4.0
 BULK_SPAN = 1.5
 """The tail is fitted from the level reached so often to the one reached a fifth as often: rarer stretches may be
 real events, which must not teach that events are normal."""
@@ -75,7 +77,8 @@ def log_rates(tail: Tail) -> Array:
     usual = _usual_level(tail.stretches, weeks)
     scale = np.full(len(weeks), PRIOR_SCALE)
     for _ in range(3):
-        scale = _scale(tail.stretches, GRID[usual], GRID[usual] + BULK_SPAN * scale)
+        ordinary = tail.stretches - _events(tail.stretches, weeks, GRID[usual] + EVENT_SPAN * scale)
+        scale = _scale(ordinary, GRID[usual], GRID[usual] + BULK_SPAN * scale)
     at_usual = own[np.arange(len(weeks)), usual]
     fitted = at_usual[:, None] - (GRID[None] - GRID[usual][:, None]) / scale[:, None]
     fitted = np.maximum(fitted, _too_often(tail.stretches, weeks, scale))
@@ -89,6 +92,12 @@ def _too_often(counts: Array, weeks: Array, scale: Array) -> Array:
     extra = np.maximum(counts - allowed[:, None], 1e-300) / np.maximum(weeks, PRIOR_WEEKS)[:, None]
     lifted = np.maximum.accumulate(np.log(extra) + GRID[None] / scale[:, None], axis=1)
     return np.asarray(lifted - GRID[None] / scale[:, None])
+
+
+def _events(counts: Array, weeks: Array, level: Array) -> Array:
+    """(S, 1) stretches that reached what ordinary ones never do, as far as a scope may have had events."""
+    beyond = np.take_along_axis(counts, np.minimum(np.searchsorted(GRID, level), len(GRID) - 1)[:, None], axis=1)
+    return np.asarray(np.minimum(beyond, (SURELY_EVENTS_PER_WEEK * weeks)[:, None]))
 
 
 def _usual_level(counts: Array, weeks: Array) -> NDArray[np.intp]:
