@@ -16,7 +16,7 @@ from monitor.alerts import completeness, stages, watch
 from monitor.alerts.episodes import moved
 from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
-from monitor.alerts.rules import StoredRule, levels_of, watches
+from monitor.alerts.rules import Rule, StoredRule, levels_of, watches
 from monitor.alerts.stages import Context, Notice, Plan
 from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
 from monitor.store import alerts as store
@@ -105,11 +105,11 @@ class Evaluator:
     ) -> tuple[Glance | None, Glance | None]:
         """What the buckets that have just become final show, and those still open; the former are kept as learned."""
         rule = next(one.rule for one in rules if one.rule.series == series)
-        known = self._known(tx, model, series, rule.kinds, now)
+        known = self._known(tx, model, rule, now)
         begin, newest = known.watch.at + BUCKET, bucket_of(now)
         if begin > newest:
             return None, None
-        tallies = store.tallies(tx, model, rule.kinds, rule.sentiment, begin, newest + BUCKET)
+        tallies = store.tallies_of(tx, model, rule, begin, newest + BUCKET)
         closed: Glance | None = None
         if final >= begin:
             live = sum(one.live_total for one in tallies) * 2 >= sum(one.total for one in tallies)
@@ -121,34 +121,20 @@ class Evaluator:
             _, still = watch.glance(known.watch, [one for one in tallies if one.at > known.watch.at], newest)
         return closed, still
 
-    def _known(self, tx: Transaction, model: int, series: str, kinds: Sequence[str], now: datetime) -> Learned:
+    def _known(self, tx: Transaction, model: int, rule: Rule, now: datetime) -> Learned:
         """The series' watch: from memory, the database, or learned from the stored past."""
-        key = (model, series)
-        if key not in self.learned and (stored := store.load_bank(tx, model, series)):
+        key = (model, rule.series)
+        if key not in self.learned and (stored := store.load_bank(tx, model, rule.series)):
             bank = watch.from_bytes(stored[0])
             if bank is not None:
                 self.learned[key] = Learned(watch.watch_of(bank), stored[1])
         backfilled = store.stories_backfilled(tx, model, now - HISTORY)
         known = self.learned.get(key)
         if known is None or backfilled > 1.1 * known.backfilled + 20:
-            known = self.learned[key] = self._learn(tx, model, series, kinds, backfilled, now)
+            known = self.learned[key] = _learn(tx, model, rule, backfilled, now)
         elif known.watch.at < now - LATE - BUCKET:
-            known.watch = _catch_up(tx, model, series, kinds, known.watch, now)
+            known.watch = _catch_up(tx, model, rule, known.watch, now)
         return known
-
-    def _learn(
-        self, tx: Transaction, model: int, series: str, kinds: Sequence[str], backfilled: int, now: datetime
-    ) -> Learned:
-        first = store.first_count(tx, model, now - HISTORY) or now - LATE
-        until = bucket_of(now - LATE)
-        begin = min(bucket_of(first), until)
-        tallies = store.tallies(
-            tx, model, kinds, watch.sentiment_of(series), begin, until, least_stories=store.LEAST_STORIES
-        )
-        fresh = watch.new_watch({one.scope for one in tallies}, begin)
-        after = watch.learn(fresh, tallies, until)
-        log.info("learned what is normal", series=series, scopes=len(after.bank.scopes) - 1, days=(until - begin).days)
-        return Learned(after, backfilled)
 
     # --- telling
 
@@ -212,10 +198,22 @@ def _key(notice: Notice) -> str:
     return f"{episode.id}:{notice.reason}:{episode.reopened}:{grade}:{notice.channel}"
 
 
-def _catch_up(tx: Transaction, model: int, series: str, kinds: Sequence[str], known: Watch, now: datetime) -> Watch:
+def _learn(tx: Transaction, model: int, rule: Rule, backfilled: int, now: datetime) -> Learned:
+    """What is normal, from the stored past up to where buckets may still ring."""
+    first = store.first_count(tx, model, now - HISTORY) or now - LATE
+    until = bucket_of(now - LATE)
+    begin = min(bucket_of(first), until)
+    tallies = store.tallies_of(tx, model, rule, begin, until, least_stories=store.LEAST_STORIES)
+    after = watch.learn(watch.new_watch({one.scope for one in tallies}, begin), tallies, until)
+    scopes, days = len(after.bank.scopes) - 1, (until - begin).days
+    log.info("learned what is normal", series=rule.series, scopes=scopes, days=days)
+    return Learned(after, backfilled)
+
+
+def _catch_up(tx: Transaction, model: int, rule: Rule, known: Watch, now: datetime) -> Watch:
     """After a long stop: what is too late to ring is only learned."""
     until = bucket_of(now - LATE)
-    tallies = store.tallies(tx, model, kinds, watch.sentiment_of(series), known.at + BUCKET, until)
+    tallies = store.tallies_of(tx, model, rule, known.at + BUCKET, until)
     return watch.learn(Watch(watch.with_scopes(known.bank, {one.scope for one in tallies}), known.at), tallies, until)
 
 

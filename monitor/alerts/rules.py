@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -59,7 +61,11 @@ class Rule:
     @property
     def series(self) -> str:
         """Which counts it reads, shared with every rule that reads the same."""
-        return f"{'+'.join(kind for kind in KINDS if kind in self.kinds)}/{self.sentiment}"
+        series = f"{'+'.join(kind for kind in KINDS if kind in self.kinds)}/{self.sentiment}"
+        if not narrows_stories(self):
+            return series
+        asked = json.dumps([sorted(self.publishers), sorted(self.text.casefold().split())])
+        return f"{series}/{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

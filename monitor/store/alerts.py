@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from monitor.alerts.episodes import EVIDENCE_LIMIT, Episode, Evidence, Running
-from monitor.alerts.rules import Rule, StoredRule, rule_of, spec_of
+from monitor.alerts.rules import Rule, StoredRule, narrows_stories, rule_of, spec_of
 from monitor.alerts.state import EpisodeState
 from monitor.alerts.watch import Tally
 from monitor.store.engine import Database as Database
@@ -158,6 +158,57 @@ def tallies(
     return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
 
 
+def narrow_tallies(
+    tx: Transaction,
+    model: int,
+    kinds: Sequence[str],
+    sentiment: Sentiment,
+    since: datetime,
+    until: datetime,
+    *,
+    families: Sequence[str],
+    words: Sequence[str],
+) -> list[Tally]:
+    """As `tallies`, of stories that name all `words` in their headline and are told by one of `families` alone."""
+    statement = text(f"""
+        SELECT s.key, c.at, count(*), count(*) FILTER (WHERE c.{_column(sentiment)}),
+               count(*) FILTER (WHERE NOT c.is_backfill),
+               count(*) FILTER (WHERE c.{_column(sentiment)} AND NOT c.is_backfill)
+        FROM articles a JOIN story_counts c ON c.article = a.id JOIN scopes s ON s.id = c.scope
+        WHERE a.counted_at >= :since AND a.counted_at < :until AND c.model = :model AND c.kind = ANY(:kinds)
+          AND a.title ILIKE ALL(CAST(:words AS text[]))
+          AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
+               WHERE p.story = c.story AND p.family = ANY(:families)))
+        GROUP BY s.key, c.at""")  # noqa: S608 (a column name)
+    values = {
+        "model": model,
+        "kinds": list(kinds),
+        "since": since,
+        "until": until,
+        "families": list(families),
+        "words": [f"%{_escaped(word)}%" for word in words],
+    }
+    return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
+
+
+def tallies_of(
+    tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime, *, least_stories: int = 1
+) -> list[Tally]:
+    """What a rule counts: whole scopes, or of them the stories that it asks for."""
+    if narrows_stories(rule):
+        return narrow_tallies(
+            tx,
+            model,
+            rule.kinds,
+            rule.sentiment,
+            since,
+            until,
+            families=rule.publishers,
+            words=rule.text.split(),
+        )
+    return tallies(tx, model, rule.kinds, rule.sentiment, since, until, least_stories=least_stories)
+
+
 def _column(sentiment: Sentiment) -> str:
     return "positive" if sentiment == "positive" else "negative"
 
@@ -218,7 +269,7 @@ def evidence(
     if not asked:
         return {}
     statement = text(f"""
-        SELECT want.key, c.story, c.article, a.title, a.url, a.publisher, c.at,
+        SELECT want.key, c.story, c.article, a.title, a.url, a.publisher, a.counted_at,
                ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
         FROM unnest(CAST(:keys AS text[]), CAST(:sinces AS timestamptz[])) AS want(key, since)
         JOIN scopes s ON s.key = want.key

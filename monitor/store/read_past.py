@@ -10,7 +10,7 @@ from sqlalchemy import text
 from monitor.alerts.episodes import Evidence
 from monitor.alerts.past import Past, Verdict, past_of
 from monitor.alerts.rules import Rule, watches
-from monitor.store.alerts import LEAST_STORIES, Transaction, _column, first_count, tallies
+from monitor.store.alerts import LEAST_STORIES, Transaction, _column, first_count, tallies_of
 from monitor.types import Scope, Sentiment, bucket_of
 
 
@@ -20,7 +20,7 @@ def load_past(tx: Transaction, model: int, rule: Rule, since: datetime, until: d
     if first is None:
         return None
     begin, end = bucket_of(max(first, since)), bucket_of(until)
-    counted = tallies(tx, model, rule.kinds, rule.sentiment, begin, end, least_stories=LEAST_STORIES)
+    counted = tallies_of(tx, model, rule, begin, end, least_stories=LEAST_STORIES)
     names = sorted({one.scope for one in counted if watches(rule, Scope.of(one.scope))})
     stories = past_stories(tx, model, rule, rule.sentiment, names, begin, end)
     return past_of(rule, counted, stories, begin, end)
@@ -37,11 +37,11 @@ def past_stories(
 ) -> dict[str, list[Evidence]]:
     """Per scope the stories of the sentiment watched for, back-fills included, oldest first."""
     statement = text(f"""
-        SELECT s.key, c.story, c.article, a.title, a.url, a.publisher, c.at,
+        SELECT s.key, c.story, c.article, a.title, a.url, a.publisher, a.counted_at,
                ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
         FROM story_counts c JOIN scopes s ON s.id = c.scope JOIN articles a ON a.id = c.article
         WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{_column(sentiment)}
-          AND c.at >= :since AND c.at < :until ORDER BY c.at, c.story""")  # noqa: S608 (a column name)
+          AND c.at >= :since AND c.at < :until ORDER BY a.counted_at, c.story""")  # noqa: S608 (a column name)
     values = {
         "model": model,
         "scopes": list(scopes),
