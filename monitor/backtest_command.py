@@ -13,9 +13,10 @@ from monitor.alerts.message import ranked
 from monitor.alerts.past import Trial, calibrated, try_rule
 from monitor.alerts.rules import Rule, fault_of, levels_of
 from monitor.errors import TocsinError, UsageError
-from monitor.store.alerts import Transaction, model_in_service, rules
+from monitor.store.alerts import Transaction, model_in_service
 from monitor.store.engine import Database, transaction
 from monitor.store.read_past import load_past, verdicts
+from monitor.store.rules import rules
 
 HEADLINES = 3
 

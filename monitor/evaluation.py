@@ -19,8 +19,9 @@ from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_lis
 from monitor.alerts.rules import Rule, StoredRule, levels_of, watches
 from monitor.alerts.stages import Context, Notice, Plan
 from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
+from monitor.store import alert_counts, outbox, read_alerts
 from monitor.store import alerts as store
-from monitor.store import outbox, read_alerts
+from monitor.store import rules as stored_rules
 from monitor.store.alerts import Transaction
 from monitor.types import BUCKET, Scope, bucket_of
 
@@ -55,7 +56,7 @@ class Evaluator:
     def tick(self, tx: Transaction, lag: Mapping[int, int], now: datetime) -> int:
         """One evaluation of all open buckets; the number of messages written."""
         model = store.model_in_service(tx)
-        rules = [one for one in store.rules(tx) if one.enabled]
+        rules = [one for one in stored_rules.rules(tx) if one.enabled]
         tells: list[Tell] = []
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
@@ -109,13 +110,13 @@ class Evaluator:
         begin, newest = known.watch.at + BUCKET, bucket_of(now)
         if begin > newest:
             return None, None
-        tallies = store.tallies_of(tx, model, rule, begin, newest + BUCKET)
+        tallies = alert_counts.tallies_of(tx, model, rule, begin, newest + BUCKET)
         closed: Glance | None = None
         if final >= begin:
             live = sum(one.live_total for one in tallies) * 2 >= sum(one.total for one in tallies)
             after, closed = watch.glance(known.watch, tallies, final, learns=learns and live)
             known.watch = after
-            store.save_bank(tx, model, series, after.at, watch.to_bytes(after.bank), known.backfilled, now)
+            alert_counts.save_bank(tx, model, series, after.at, watch.to_bytes(after.bank), known.backfilled, now)
         still = None
         if known.watch.at < newest:
             _, still = watch.glance(known.watch, [one for one in tallies if one.at > known.watch.at], newest)
@@ -124,11 +125,11 @@ class Evaluator:
     def _known(self, tx: Transaction, model: int, rule: Rule, now: datetime) -> Learned:
         """The series' watch: from memory, the database, or learned from the stored past."""
         key = (model, rule.series)
-        if key not in self.learned and (stored := store.load_bank(tx, model, rule.series)):
+        if key not in self.learned and (stored := alert_counts.load_bank(tx, model, rule.series)):
             bank = watch.from_bytes(stored[0])
             if bank is not None:
                 self.learned[key] = Learned(watch.watch_of(bank), stored[1])
-        backfilled = store.stories_backfilled(tx, model, now - HISTORY)
+        backfilled = alert_counts.stories_backfilled(tx, model, now - HISTORY)
         known = self.learned.get(key)
         if known is None or backfilled > 1.1 * known.backfilled + 20:
             known = self.learned[key] = _learn(tx, model, rule, backfilled, now)
@@ -148,7 +149,7 @@ class Evaluator:
         concerned = [one.episode for one in notices] + [one.notice.episode for one in due]
         context = Context(
             now=now,
-            rules={one.rule.id: one.rule for one in store.rules(tx)},
+            rules={one.rule.id: one.rule for one in stored_rules.rules(tx)},
             channels=self.channels,
             told=outbox.told_before(tx, [one.incident for one in concerned]),
             silences=outbox.silences(tx, now),
@@ -177,11 +178,11 @@ class Evaluator:
         return written
 
     def _is_digest(self, tx: Transaction, notice: Notice) -> bool:
-        return any(one.rule.id == notice.episode.rule and one.rule.digest for one in store.rules(tx))
+        return any(one.rule.id == notice.episode.rule and one.rule.digest for one in stored_rules.rules(tx))
 
     def _message(self, tx: Transaction, notice: Notice) -> Message:
         episode = notice.episode
-        zone = next((one.rule.zone for one in store.rules(tx) if one.rule.id == episode.rule), "UTC")
+        zone = next((one.rule.zone for one in stored_rules.rules(tx) if one.rule.id == episode.rule), "UTC")
         naming = Naming(read_alerts.company_names(tx, episode), self.naming.dashboard_url, zone)
         until = bucket_of(notice.at) + BUCKET
         since = until - timedelta(hours=CHART_HOURS)
@@ -200,10 +201,10 @@ def _key(notice: Notice) -> str:
 
 def _learn(tx: Transaction, model: int, rule: Rule, backfilled: int, now: datetime) -> Learned:
     """What is normal, from the stored past up to where buckets may still ring."""
-    first = store.first_count(tx, model, now - HISTORY) or now - LATE
+    first = alert_counts.first_count(tx, model, now - HISTORY) or now - LATE
     until = bucket_of(now - LATE)
     begin = min(bucket_of(first), until)
-    tallies = store.tallies_of(tx, model, rule, begin, until, least_stories=store.LEAST_STORIES)
+    tallies = alert_counts.tallies_of(tx, model, rule, begin, until, least_stories=alert_counts.LEAST_STORIES)
     after = watch.learn(watch.new_watch({one.scope for one in tallies}, begin), tallies, until)
     scopes, days = len(after.bank.scopes) - 1, (until - begin).days
     log.info("learned what is normal", series=rule.series, scopes=scopes, days=days)
@@ -213,7 +214,7 @@ def _learn(tx: Transaction, model: int, rule: Rule, backfilled: int, now: dateti
 def _catch_up(tx: Transaction, model: int, rule: Rule, known: Watch, now: datetime) -> Watch:
     """After a long stop: what is too late to ring is only learned."""
     until = bucket_of(now - LATE)
-    tallies = store.tallies_of(tx, model, rule, known.at + BUCKET, until)
+    tallies = alert_counts.tallies_of(tx, model, rule, known.at + BUCKET, until)
     return watch.learn(Watch(watch.with_scopes(known.bank, {one.scope for one in tallies}), known.at), tallies, until)
 
 

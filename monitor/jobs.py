@@ -32,6 +32,7 @@ from monitor.settings import Settings
 from monitor.store import alerts as store
 from monitor.store import election, outbox, read_alerts, retention
 from monitor.store.engine import Database, open_database, transaction
+from monitor.store.rules import seed_default_rule
 
 log = structlog.get_logger()
 Lag = Callable[[], Mapping[int, int]]
@@ -167,7 +168,7 @@ def run_jobs(
             if stop.wait(election.ASK_EVERY_S):
                 return
         with transaction(jobs.database) as tx:
-            store.seed_default_rule(tx, clock())
+            seed_default_rule(tx, clock())
         log.info("elected", channels=list(jobs.evaluator.channels))
         _run(jobs, seat, stop)
 

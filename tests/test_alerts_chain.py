@@ -17,8 +17,7 @@ from monitor.alerts.rules import Rule
 from monitor.backtest_command import backtest_stored
 from monitor.delivery import Postman
 from monitor.evaluation import Evaluator
-from monitor.store import alerts as store
-from monitor.store import outbox
+from monitor.store import outbox, rules
 from monitor.store.engine import Database, open_database, transaction
 from monitor.store.models import ensure_service
 from monitor.store.save import save
@@ -42,7 +41,7 @@ class World:
         self.number = 0
         ensure_service(self.database, MODEL, {}, at)
         with transaction(self.database) as tx:
-            store.seed_default_rule(tx, at)
+            rules.seed_default_rule(tx, at)
         self.restart()
 
     def restart(self) -> None:
@@ -313,7 +312,7 @@ def test_a_dead_feed_holds_back_the_all_clear_and_is_named_in_the_alarm(world: W
 
 def test_2500_matches_at_once_are_six_messages_that_list_them_all(world: World) -> None:
     with transaction(world.database) as tx:
-        store.save_rule(tx, Rule(id=1, shapes=("company",), min_stories=1, min_publishers=1), "ann", world.at)
+        rules.save_rule(tx, Rule(id=1, shapes=("company",), min_stories=1, min_publishers=1), "ann", world.at)
     world.save([world.article(f"X{i:04d}", world.at, HOUSES[j], BAD) for i in range(2500) for j in range(3)])
     world.tick()
     assert len(world.episodes()) == 2500
@@ -324,7 +323,7 @@ def test_2500_matches_at_once_are_six_messages_that_list_them_all(world: World) 
 
 def test_two_rules_that_ring_for_one_event_tell_it_once(world: World) -> None:
     with transaction(world.database) as tx:
-        store.save_rule(tx, Rule(name="My companies", companies=("C1",), shapes=("company",)), "ann", world.at)
+        rules.save_rule(tx, Rule(name="My companies", companies=("C1",), shapes=("company",)), "ann", world.at)
     world.crisis()
     world.tick(20)
     assert len(world.episodes()) == 2
@@ -334,7 +333,7 @@ def test_two_rules_that_ring_for_one_event_tell_it_once(world: World) -> None:
 
 def test_a_rule_with_words_asks_them_of_the_headlines(world: World) -> None:
     with transaction(world.database) as tx:
-        store.save_rule(tx, Rule(text="recall battery"), "ann", world.at)
+        rules.save_rule(tx, Rule(text="recall battery"), "ann", world.at)
     world.crisis()
     world.tick(5)
     assert world.episodes() == []

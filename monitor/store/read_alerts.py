@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from monitor.alerts.completeness import FeedFacts, Progress
 from monitor.alerts.episodes import Episode, Evidence
-from monitor.store.alerts import _EPISODE, Transaction, _column, episode_of
+from monitor.store.alerts import EPISODE_COLUMNS, Transaction, column_of, episode_of
 from monitor.types import Scope
 
 
@@ -38,7 +38,7 @@ def feed_facts(tx: Transaction) -> list[FeedFacts]:
 def last_episodes(tx: Transaction, rule: int, scopes: Sequence[str]) -> list[Episode]:
     """The newest episode of each of these scopes under a rule."""
     statement = text(f"""
-        SELECT DISTINCT ON (scope) {_EPISODE} FROM episodes
+        SELECT DISTINCT ON (scope) {EPISODE_COLUMNS} FROM episodes
         WHERE rule = :rule AND scope = ANY(:scopes) ORDER BY scope, number DESC""")  # noqa: S608 (constant)
     return [episode_of(row) for row in tx.execute(statement, {"rule": rule, "scopes": list(scopes)})]
 
@@ -46,7 +46,7 @@ def last_episodes(tx: Transaction, rule: int, scopes: Sequence[str]) -> list[Epi
 def to_remind(tx: Transaction, now: datetime, after: timedelta) -> list[Episode]:
     """Open episodes that nobody has looked at and that were last told so long ago."""
     statement = text(f"""
-        SELECT {_EPISODE} FROM episodes e WHERE phase IN ('open', 'growing') AND opened_at <= :before
+        SELECT {EPISODE_COLUMNS} FROM episodes e WHERE phase IN ('open', 'growing') AND opened_at <= :before
           AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.episode = e.id)
           AND NOT EXISTS (SELECT 1 FROM told t WHERE t.incident = e.incident AND t.at > :before)
           AND NOT EXISTS (SELECT 1 FROM deferred d WHERE d.incident = e.incident)""")  # noqa: S608 (constant)
@@ -56,7 +56,7 @@ def to_remind(tx: Transaction, now: datetime, after: timedelta) -> list[Episode]
 def counts_of(tx: Transaction, episode: Episode, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
     """The episode's stories per five-minute bucket."""
     statement = text(f"""
-        SELECT at, sum({_column(episode.sentiment)}) FROM counts
+        SELECT at, sum({column_of(episode.sentiment)}) FROM counts
         WHERE model = :model AND minutes = 5 AND scope = (SELECT id FROM scopes WHERE key = :scope)
           AND kind = ANY(:kinds) AND at >= :since AND at < :until GROUP BY at ORDER BY at""")  # noqa: S608 (a column)
     values = {

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from monitor.alerts.episodes import Evidence
 from monitor.alerts.past import Past, Verdict, past_of
 from monitor.alerts.rules import Rule, watches
-from monitor.store.alerts import LEAST_STORIES, Transaction, _column, first_count, tallies_of
+from monitor.store.alert_counts import LEAST_STORIES, first_count, tallies_of
+from monitor.store.alerts import Transaction, column_of
 from monitor.types import Scope, Sentiment, bucket_of
 
 
@@ -40,7 +41,7 @@ def past_stories(
         SELECT s.key, c.story, c.article, a.title, a.url, a.publisher, a.counted_at,
                ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
         FROM story_counts c JOIN scopes s ON s.id = c.scope JOIN articles a ON a.id = c.article
-        WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{_column(sentiment)}
+        WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{column_of(sentiment)}
           AND c.at >= :since AND c.at < :until ORDER BY a.counted_at, c.story""")  # noqa: S608 (a column name)
     values = {
         "model": model,

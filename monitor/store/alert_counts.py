@@ -1,0 +1,139 @@
+"""What rules count, and the banks learned from it: five-minute counts in, learned state in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from monitor.alerts.rules import Rule, narrows_stories
+from monitor.alerts.watch import Tally
+from monitor.store.alerts import Transaction, column_of, escaped
+from monitor.types import Sentiment
+
+LEAST_STORIES = 3
+"""Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
+
+
+def tallies(
+    tx: Transaction,
+    model: int,
+    kinds: Sequence[str],
+    sentiment: Sentiment,
+    since: datetime,
+    until: datetime,
+    *,
+    least_stories: int = 1,
+) -> list[Tally]:
+    """Five-minute counts in [since, until), the kinds together, of scopes with `least_stories` or more there."""
+    statement = text(f"""
+        WITH heard AS (
+          SELECT scope FROM counts WHERE model = :model AND minutes = :coarse AND kind = ANY(:kinds)
+             AND at >= date_bin(:width, :since, 'epoch') AND at < :until
+          GROUP BY scope HAVING sum(total) >= :least)
+        SELECT s.key, c.at, sum(c.total), sum(c.{column_of(sentiment)}), sum(c.total - c.backfilled),
+               sum({_live(sentiment)})
+        FROM counts c JOIN heard ON heard.scope = c.scope JOIN scopes s ON s.id = c.scope
+        WHERE c.model = :model AND c.minutes = 5 AND c.kind = ANY(:kinds) AND c.at >= :since AND c.at < :until
+        GROUP BY s.key, c.at""")  # noqa: S608 (columns from the two functions below)
+    values = {
+        "model": model,
+        "kinds": list(kinds),
+        "since": since,
+        "until": until,
+        "least": least_stories,
+        "coarse": 1440 if least_stories > 1 else 5,
+        "width": timedelta(days=1) if least_stories > 1 else timedelta(minutes=5),
+    }
+    return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
+
+
+def narrow_tallies(
+    tx: Transaction,
+    model: int,
+    kinds: Sequence[str],
+    sentiment: Sentiment,
+    since: datetime,
+    until: datetime,
+    *,
+    families: Sequence[str],
+    words: Sequence[str],
+) -> list[Tally]:
+    """As `tallies`, of stories that name all `words` in their headline and are told by one of `families` alone."""
+    statement = text(f"""
+        SELECT s.key, c.at, count(*), count(*) FILTER (WHERE c.{column_of(sentiment)}),
+               count(*) FILTER (WHERE NOT c.is_backfill),
+               count(*) FILTER (WHERE c.{column_of(sentiment)} AND NOT c.is_backfill)
+        FROM articles a JOIN story_counts c ON c.article = a.id JOIN scopes s ON s.id = c.scope
+        WHERE a.counted_at >= :since AND a.counted_at < :until AND c.model = :model AND c.kind = ANY(:kinds)
+          AND a.title ILIKE ALL(CAST(:words AS text[]))
+          AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
+               WHERE p.story = c.story AND p.family = ANY(:families)))
+        GROUP BY s.key, c.at""")  # noqa: S608 (a column name)
+    values = {
+        "model": model,
+        "kinds": list(kinds),
+        "since": since,
+        "until": until,
+        "families": list(families),
+        "words": [f"%{escaped(word)}%" for word in words],
+    }
+    return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
+
+
+def tallies_of(
+    tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime, *, least_stories: int = 1
+) -> list[Tally]:
+    """What a rule counts: whole scopes, or of them the stories that it asks for."""
+    if narrows_stories(rule):
+        return narrow_tallies(
+            tx,
+            model,
+            rule.kinds,
+            rule.sentiment,
+            since,
+            until,
+            families=rule.publishers,
+            words=rule.text.split(),
+        )
+    return tallies(tx, model, rule.kinds, rule.sentiment, since, until, least_stories=least_stories)
+
+
+def _live(sentiment: Sentiment) -> str:
+    """Back-fill is kept apart for all and for negative stories; of positive ones it is taken in proportion."""
+    if sentiment == "positive":
+        return "c.positive * (c.total - c.backfilled) / greatest(c.total, 1)"
+    return "c.negative - c.backfilled_negative"
+
+
+def first_count(tx: Transaction, model: int, since: datetime) -> datetime | None:
+    """When the stored past begins, at the earliest `since`."""
+    statement = text("SELECT min(at) FROM counts WHERE model = :model AND minutes = 1440 AND at >= :since")
+    return tx.execute(statement, {"model": model, "since": since}).scalar()
+
+
+def stories_backfilled(tx: Transaction, model: int, since: datetime) -> int:
+    """Stories that came as back-fill: more of them than were learned from, and the past must be learned anew."""
+    statement = text("""
+        SELECT coalesce(sum(backfilled), 0) FROM counts WHERE model = :model AND minutes = 1440
+        AND scope = (SELECT id FROM scopes WHERE key = 'all') AND at >= :since""")
+    return int(tx.execute(statement, {"model": model, "since": since}).scalar_one())
+
+
+def load_bank(tx: Transaction, model: int, series: str) -> tuple[bytes, int] | None:
+    """(bank, stories learned from)."""
+    statement = text("SELECT bank, learned FROM detector_states WHERE model = :model AND series = :series")
+    row = tx.execute(statement, {"model": model, "series": series}).first()
+    return (bytes(row[0]), int(row[1])) if row else None
+
+
+def save_bank(tx: Transaction, model: int, series: str, at: datetime, bank: bytes, learned: int, now: datetime) -> None:
+    tx.execute(
+        text("""
+        INSERT INTO detector_states (model, series, at, learned, bank, saved_at)
+        VALUES (:model, :series, :at, :learned, :bank, :now)
+        ON CONFLICT (model, series) DO UPDATE SET at = excluded.at, learned = excluded.learned,
+          bank = excluded.bank, saved_at = excluded.saved_at"""),
+        {"model": model, "series": series, "at": at, "learned": learned, "bank": bank, "now": now},
+    )
