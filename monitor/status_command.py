@@ -37,7 +37,7 @@ def _look(database: Database, broker: Broker, now: datetime) -> dict[str, Any]:
     failing = [state for state in states if state.failures]
     return {
         "articles": {
-            "raw": numbers.raw + lag,
+            "raw": numbers.read + lag,
             "stored": numbers.stored,
             "scored": numbers.scored,
             "dead": numbers.dead,

@@ -59,7 +59,9 @@ class Log:
 
 PRELUDE = """
 import os, sys, time
+from monitor.logs import start_logging
 from tests.contracts.conftest import make_broker
+start_logging("test")
 def open_log(group="group"):
     topic = os.environ["LOG_TOPIC"]
     return make_broker(os.environ["LOG_KIND"], os.environ["LOG_WHERE"], topic, f"{group}-{topic}")
