@@ -9,8 +9,11 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard import data
+from monitor.alerts.past import Trial
+from monitor.alerts.rules import Rule
+from monitor.backtest_command import trial_of
 from monitor.errors import UsageError
-from monitor.store import engine, outbox
+from monitor.store import engine, outbox, rules
 from monitor.store.labels import Label, Task, add_labels
 
 
@@ -50,6 +53,27 @@ def correct(article: str, said: Sequence[tuple[Task, str, str | None]]) -> None:
     if given:
         add_labels(_database(), given)
         st.cache_data.clear()
+
+
+def try_rule(rule: Rule, days: int) -> Trial:
+    """What a rule would have rung, at the level that keeps its budget on that past. Writes nothing."""
+    with engine.transaction(_database()) as tx:
+        return trial_of(tx, rule, days, data.now())
+
+
+def save_rule(rule: Rule, trial: Trial, *, enabled: bool) -> int:
+    """Keep a rule with the level and rate that its trial measured; its id."""
+    level = trial.level if rule.budget is not None else None
+    with engine.transaction(_database()) as tx:
+        id = rules.save_rule(tx, rule, who(), data.now(), enabled=enabled, level=level, rate=trial.rate)
+    data.rules.clear()
+    return id
+
+
+def enable_rule(id: int, enabled: bool) -> None:
+    with engine.transaction(_database()) as tx:
+        rules.enable_rule(tx, id, enabled, who(), data.now())
+    data.rules.clear()
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda database: database.dispose())

@@ -5,7 +5,7 @@ Every mark carries `customdata` = (scope, from, to) in the form of URLs, so that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,12 @@ from plotly.subplots import make_subplots
 
 from dashboard.drawing import add_chosen, clear, dress, local, utc
 from dashboard.filters import Chosen, View, stamp
+from dashboard.markup import scope_name
 from dashboard.theme import Palette
 from dashboard.usual import Usual
 from monitor.alerts.episodes import Episode
 from monitor.store.reads import Point
+from monitor.types import Sentiment
 
 
 def frame(points: Sequence[Point], since: datetime, until: datetime, step: timedelta) -> pd.DataFrame:
@@ -86,6 +88,39 @@ def surge(
     x0, x1 = local(utc([episode.since, episode.ended or view.until]), view.zone)
     figure.add_vrect(x0=x0, x1=x1, fillcolor=palette.negative_soft, opacity=0.8, line_width=0, layer="below")
     add_chosen(figure, chosen, episode.scope, view, palette)
+    return figure
+
+
+def rung(
+    table: pd.DataFrame,
+    view: View,
+    palette: Palette,
+    episodes: Sequence[Episode],
+    names: Mapping[str, str],
+    sentiment: Sentiment,
+) -> go.Figure:
+    """All stories of a sentiment over a past, and above them a mark where a rule would have rung."""
+    figure = go.Figure()
+    colour = palette.positive if sentiment == "positive" else palette.negative
+    values = table["positive" if sentiment == "positive" else "negative"]
+    figure.add_bar(
+        x=local(steps(table) + view.grain.step / 2, view.zone),
+        y=values,
+        marker={"color": clear(colour, 0.45), "line": {"width": 0}},
+        hovertemplate="%{x|%a %-d %b}: %{y:.0f} stories<extra></extra>",
+    )
+    top = float(values.max() or 1) * 1.12
+    figure.add_scatter(
+        x=local(utc([one.detected for one in episodes]), view.zone),
+        y=[top] * len(episodes),
+        mode="markers",
+        marker={"symbol": "triangle-down", "size": 10, "color": palette.ink},
+        customdata=[scope_name(one.scope, names) for one in episodes],
+        hovertemplate="%{customdata}<br>%{x|%a %-d %b %H:%M}<extra></extra>",
+    )
+    dress(figure, view, palette, height=190)
+    figure.update_layout(bargap=0.18)
+    figure.update_yaxes(range=[0, top * 1.08], nticks=4)
     return figure
 
 

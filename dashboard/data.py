@@ -11,8 +11,10 @@ import streamlit as st
 from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window, weeks_before
 from dashboard.usual import WEEKS
 from monitor import embedded
+from monitor.alerts.rules import StoredRule
 from monitor.settings import Settings, read_settings
-from monitor.store import models, read_episodes, read_health, read_stories, reads
+from monitor.store import engine, models, read_alerts, read_episodes, read_health, read_stories, reads
+from monitor.store import rules as stored_rules
 from monitor.store.read_episodes import SeenEpisode, Silence, Told, Verdict
 from monitor.store.read_health import Agreement, DeadLetter, FeedHealth, Partition, TableSize
 from monitor.store.read_stories import Headline
@@ -237,3 +239,16 @@ def service_history() -> list[models.Service]:
 def agreement() -> list[Agreement]:
     found = service()
     return read_health.agreement(database(), found.model) if found else []
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
+def rules() -> list[StoredRule]:
+    with engine.transaction(database()) as tx:
+        return stored_rules.rules(tx)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=50, show_spinner=False)
+def precision(rule: int) -> tuple[int, int, int]:
+    """(useful, noise, unmarked) episodes of a rule so far."""
+    with engine.transaction(database()) as tx:
+        return read_alerts.precision(tx, rule)

@@ -35,6 +35,8 @@ PAGES = (
     "/act?token=forged",
     "/feeds",
     "/model",
+    "/rules",
+    "/rules?rule=new",
 )
 
 

@@ -31,6 +31,9 @@ def ok(page: AppTest) -> str:
         ("scope", "company", {"company": "NO SUCH"}),
         ("feeds", "page", {}),
         ("model", "page", {}),
+        ("rules", "page", {}),
+        ("rules", "page", {"rule": "new"}),
+        ("rules", "page", {"rule": "no such"}),
     ],
 )
 def test_a_page_opens_without_an_error(opened: Open, module: str, function: str, params: dict[str, str]) -> None:
