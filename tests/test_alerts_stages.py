@@ -1,0 +1,230 @@
+"""Who is told what, now or later: the stages, one by one and together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from monitor.alerts.episodes import Episode
+from monitor.alerts.evaluate import Reason
+from monitor.alerts.rules import Rule, fault_of, rule_of, spec_of, watches
+from monitor.alerts.stages import (
+    LIMIT,
+    Context,
+    Held,
+    Notice,
+    Plan,
+    Silence,
+    ToldBefore,
+    next_digest,
+    plan,
+    release,
+    silent_until,
+)
+from monitor.errors import UsageError
+from monitor.types import Scope
+
+NOW = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)  # a Tuesday
+EPISODE = Episode(
+    id="e1",
+    incident="i1",
+    rule=1,
+    scope="company:DELM",
+    number=1,
+    kinds=("news",),
+    sentiment="negative",
+    model=1,
+    phase="open",
+    since=NOW,
+    detected=NOW,
+    opened_at=NOW,
+    ended=None,
+    expected=0.2,
+    seen=12,
+    severity=4.0,
+    peak=4.0,
+    reason="count",
+    volume_only=False,
+    publishers=6,
+)
+
+
+def notice(reason: Reason = "first", **more: Any) -> Notice:
+    return Notice(replace(EPISODE, **more), reason, NOW)
+
+
+def context(rule: Rule | None = None, **more: Any) -> Context:
+    known = {"now": NOW, "rules": {1: rule or Rule(id=1)}, "channels": ("console",)}
+    return Context(**{**known, **more})  # type: ignore[arg-type]
+
+
+def told(reason: str = "first", at: datetime = NOW - timedelta(hours=1), severity: float = 4.0) -> ToldBefore:
+    return ToldBefore("i1", "console", reason, severity, at)
+
+
+def said(answer: Plan) -> list[tuple[str, str, str]]:
+    return [(one.episode.id, one.channel, one.reason) for one in answer.single]
+
+
+def test_a_new_event_is_told_on_every_channel_of_its_rule() -> None:
+    channels = ("console", "desk", "mail")
+    assert said(plan([notice()], context(channels=channels))) == [("e1", name, "first") for name in channels]
+    only = Rule(id=1, routes=("mail",))
+    assert said(plan([notice()], context(only, channels=channels))) == [("e1", "mail", "first")]
+
+
+def test_a_route_to_an_unknown_channel_is_withheld_with_the_mend() -> None:
+    answer = plan([notice()], context(Rule(id=1, routes=("pager",))))
+    assert answer.single == []
+    assert "TOCSIN_NOTIFY" in answer.withheld[0].why
+
+
+@pytest.mark.parametrize(
+    ("reason", "log", "episode", "expected"),
+    [
+        ("first", [], {}, "first"),
+        ("first", [told()], {}, None),  # told for another scope of the event
+        ("first", [told()], {"peak": 6.0}, "worse"),
+        ("worse", [told()], {"peak": 6.0}, "worse"),
+        ("worse", [told()], {"peak": 4.5}, None),
+        ("worse", [], {"peak": 6.0}, "first"),  # the first one was never told here
+        ("closed", [told()], {"phase": "closed"}, "closed"),
+        ("closed", [], {"phase": "closed"}, None),
+        ("closed", [told(), told("closed")], {"phase": "closed"}, None),
+        ("worse", [told(), told("closed")], {}, "worse"),  # it came back
+        ("reminder", [told()], {}, None),
+        ("reminder", [told(at=NOW - timedelta(days=2))], {}, "reminder"),
+        ("reminder", [told("not told: quiet")], {}, "first"),  # reasons for silence are not messages
+    ],
+)
+def test_the_log_of_what_was_told_gives_the_reason(
+    reason: Reason, log: Sequence[ToldBefore], episode: dict[str, Any], expected: str | None
+) -> None:
+    answer = plan([notice(reason, **episode)], context(told=log))
+    assert [one.reason for one in answer.single] == ([expected] if expected else [])
+    assert len(answer.withheld) == (expected is None)
+
+
+def test_growth_right_after_a_message_waits_a_breath() -> None:
+    answer = plan([notice("worse", peak=8.0)], context(told=[told(at=NOW - timedelta(minutes=4))]))
+    assert answer.single == []
+    assert [one.until for one in answer.held] == [NOW + timedelta(minutes=6)]
+
+
+def test_an_all_clear_waits_for_the_last_episode_of_the_event() -> None:
+    other = replace(EPISODE, id="e2", scope="topic:Macro")
+    answer = plan([notice("closed", phase="closed")], context(told=[told()], running=[other]))
+    assert answer.single == []
+
+
+def test_noise_is_not_told_again() -> None:
+    answer = plan([notice("worse", peak=9.0)], context(told=[told()], noise=frozenset({"e1"})))
+    assert [one.why for one in answer.withheld] == ["marked as noise"]
+
+
+def test_a_silence_covers_what_lies_inside_its_scope() -> None:
+    silence = Silence("company:DELM", None, NOW + timedelta(hours=1), "ann")
+    inside = notice(scope="company:DELM|topic:Macro")
+    beside = notice(scope="company:NRVN")
+    assert len(plan([inside], context(silences=[silence])).held) == 1
+    assert len(plan([beside], context(silences=[silence])).single) == 1
+
+
+def test_a_rule_is_inhibited_while_another_rings_around_it() -> None:
+    sector = replace(EPISODE, id="e2", incident="i2", rule=2, scope="all")
+    rules = {1: Rule(id=1, inhibited_by=("Crash",)), 2: Rule(id=2, name="Crash")}
+    answer = plan([notice()], context(rules=rules, running=[sector]))
+    assert [one.why for one in answer.withheld] == ["Crash rings for a scope that holds it"]
+
+
+@pytest.mark.parametrize(
+    ("at", "until"),
+    [
+        ("2026-03-03T22:30:00+00:00", "2026-03-04T06:00:00+00:00"),
+        ("2026-03-04T05:59:00+00:00", "2026-03-04T06:00:00+00:00"),
+        ("2026-03-04T06:00:00+00:00", None),
+        ("2026-03-03T12:00:00+00:00", None),
+        ("2026-03-28T22:30:00+00:00", "2026-03-29T05:00:00+00:00"),  # the night the clocks go forward
+    ],
+)
+def test_quiet_hours_end_in_the_readers_morning(at: str, until: str | None) -> None:
+    rule = Rule(quiet=("22:00", "07:00"), zone="Europe/Berlin")
+    found = silent_until(rule, datetime.fromisoformat(at))
+    assert found == (datetime.fromisoformat(until) if until else None)
+
+
+def test_office_hours_wait_for_the_next_working_day() -> None:
+    rule = Rule(hours=("09:00", "17:30"), zone="America/New_York")
+    friday_evening = datetime(2026, 3, 6, 23, 0, tzinfo=UTC)
+    assert silent_until(rule, friday_evening) == datetime(2026, 3, 9, 13, 0, tzinfo=UTC)
+    assert silent_until(rule, datetime(2026, 3, 6, 15, 0, tzinfo=UTC)) is None
+
+
+def test_a_digest_rule_gathers_until_morning_and_then_lists_what_was_and_what_is_over() -> None:
+    rule = Rule(id=1, digest="weekly", zone="Europe/Berlin")
+    answer = plan([notice()], context(rule))
+    assert [one.until for one in answer.held] == [datetime(2026, 3, 9, 6, 0, tzinfo=UTC)]
+    assert next_digest(replace(rule, digest="daily"), NOW) == datetime(2026, 3, 4, 6, 0, tzinfo=UTC)
+    over = replace(EPISODE, id="e2", incident="i2", phase="closed")
+    due = [*answer.held, Held(Notice(over, "first", NOW, "console"), "weekly digest", NOW)]
+    released = release(due, context(rule))
+    assert [one.episode.id for one in released.bundles["console"]] == ["e1", "e2"]
+
+
+def test_past_the_limit_the_rarest_go_out_and_the_rest_are_listed() -> None:
+    many = [notice(id=f"e{i}", incident=f"i{i}", severity=float(i)) for i in range(40)]
+    answer = plan(many, context())
+    assert [one.episode.id for one in answer.single] == [f"e{i}" for i in range(39, 39 - LIMIT + 1, -1)]
+    assert len(answer.bundles["console"]) == 40 - (LIMIT - 1)
+    assert answer.withheld == []
+
+
+def test_where_the_limit_is_reached_everything_waits_until_it_is_lifted() -> None:
+    sent = {"console": [NOW - timedelta(minutes=minutes) for minutes in range(1, LIMIT + 1)]}
+    answer = plan([notice()], context(sent=sent))
+    assert [one.until for one in answer.held] == [NOW + timedelta(minutes=10 - LIMIT)]
+
+
+def test_every_notice_is_sent_listed_held_or_withheld() -> None:
+    many = [notice(id=f"e{i}", incident=f"i{i % 7}", scope=f"company:C{i % 5}") for i in range(100)]
+    silence = Silence("company:C1", None, NOW + timedelta(hours=1), "ann")
+    answer = plan(many, context(silences=[silence], noise=frozenset({"e3"})))
+    places = [one.episode.id for one in answer.single]
+    places += [one.episode.id for bundle in answer.bundles.values() for one in bundle]
+    places += [one.notice.episode.id for one in [*answer.held, *answer.withheld]]
+    assert sorted(places) == sorted(f"e{i}" for i in range(100))
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"budget": 0}, "budget must be a number above 0"),
+        ({"budget": None}, "give either a budget"),
+        ({"kinds": ["tweet"]}, "kinds must be some of news, report, comment"),
+        ({"zone": "Mars/Olympus"}, "zone 'Mars/Olympus' is unknown"),
+        ({"quiet": ["22:00", "25:00"]}, "quiet must be two times"),
+        ({"min_publishers": 0}, "must be 1 or more"),
+        ({"colour": "red"}, "unknown field 'colour'"),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_the_mend(spec: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        rule_of(spec, name="mine")
+
+
+def test_a_rule_is_stored_and_read_back_as_it_was() -> None:
+    rule = Rule(name="mine", companies=("DELM",), quiet=("22:00", "07:00"), zone="Asia/Tokyo", digest="daily")
+    assert fault_of(rule) is None
+    assert rule_of(spec_of(rule), name="mine") == rule
+
+
+def test_a_company_rule_watches_the_company_and_its_topics() -> None:
+    rule = Rule(companies=("DELM",))
+    assert watches(rule, Scope("DELM", None))
+    assert watches(rule, Scope("DELM", "Macro"))
+    assert not watches(rule, Scope(None, "Macro"))
+    assert not watches(rule, Scope("NRVN", None))
