@@ -77,7 +77,7 @@ def by_statistic(statistic: NDArray[np.float64], level: float) -> Stretches:
 
 
 def oracle(sky: World, calm: World) -> NDArray[np.float64]:
-    """Delays of CUSUMs that know the rates and the surge's size (to the nearest of four), set to RATE on calm scopes."""
+    """Delays of CUSUMs that know the rates and the surge's size (nearest of four), set to RATE on calm scopes."""
     levels = {ratio: _oracle_level(calm, ratio) for ratio in RATIOS}
     delays = []
     for row, surges in enumerate(sky.surges):
