@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -27,6 +28,17 @@ PROBE = (256, 384, 1_536)
 
 Logits = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 log = structlog.get_logger()
+
+
+class Pooled(NamedTuple):
+    """Logits of whole passages: the mean of their windows', each weighted by its tokens."""
+
+    topics: np.ndarray
+    """(passages, topics)"""
+    sentiments: np.ndarray
+    """(passages, 3)"""
+    companies: dict[tuple[int, int], np.ndarray]
+    """(passage, place among its entities) -> (3,)"""
 
 
 def load_classifier(name: str, data_dir: Path, device: str = "auto") -> TransformerClassifier:
@@ -78,8 +90,12 @@ class TransformerClassifier:
                 windows = ahead.pop().result()
                 if index + 1 < len(chunks):  # one ahead and no further: memory is bounded
                     ahead.append(thread.submit(self._windows, chunks[index + 1]))
-                judgements += self._judge(chunk, windows)
+                judgements += self._judge(chunk, self._pool(chunk, windows))
         return judgements
+
+    def pooled(self, passages: Sequence[Passage]) -> Pooled:
+        """What `classify` answers from, before the temperatures: for calibration and evaluation."""
+        return self._pool(passages, self._windows(passages))
 
     def logits(self, windows: Sequence[Window]) -> Iterator[tuple[list[Window], list[np.ndarray]]]:
         """Batches of windows with their (topic, sentiment, company) logits, float32, in no particular order."""
@@ -113,24 +129,27 @@ class TransformerClassifier:
         answer: Logits = self._network(ids.to(self._device), mask.to(self._device))
         return answer
 
-    def _judge(self, passages: Sequence[Passage], windows: list[Window]) -> list[Judgement]:
+    def _pool(self, passages: Sequence[Passage], windows: Sequence[Window]) -> Pooled:
         topics = np.zeros((len(passages), len(self._manifest.topics)))
         sentiments = np.zeros((len(passages), 3))
-        tokens = np.zeros(len(passages))
-        companies = {(window.passage, window.entity): np.zeros(3) for window in windows if window.entity >= 0}
+        tokens = np.zeros((len(passages), 1))
+        companies: dict[tuple[int, int], np.ndarray] = {}
         for batch, (topic, sentiment, company) in self.logits(windows):
             for row, window in enumerate(batch):
                 if window.entity >= 0:
-                    companies[window.passage, window.entity] = company[row]
+                    companies[window.passage, window.entity] = company[row].astype(np.float64)
                     continue
                 weight = len(window.tokens)
                 topics[window.passage] += weight * topic[row]
                 sentiments[window.passage] += weight * sentiment[row]
                 tokens[window.passage] += weight
+        return Pooled(topics / tokens, sentiments / tokens, companies)
+
+    def _judge(self, passages: Sequence[Passage], pooled: Pooled) -> list[Judgement]:
         of_topic, of_sentiment, of_company = self._manifest.temperatures
-        topics = softmax(topics / tokens[:, None] / of_topic)
-        sentiments = softmax(sentiments / tokens[:, None] / of_sentiment)
-        asked = {key: softmax(value / of_company) for key, value in companies.items()}
+        topics = softmax(pooled.topics / of_topic)
+        sentiments = softmax(pooled.sentiments / of_sentiment)
+        asked = {key: softmax(value / of_company) for key, value in pooled.companies.items()}
         return [
             Judgement(
                 self._manifest.topics[int(topics[index].argmax())],

@@ -1,0 +1,64 @@
+"""What a version of ours answers to labelled examples, through the very code that serves. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from monitor.classifier.transformer import Pooled, TransformerClassifier, choose_device, softmax
+from monitor.registry import read_manifest
+from monitor.types import Passage
+from training.data import Example
+
+HEADS = ("topic", "sentiment", "company")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One head's answers to the examples that have its label."""
+
+    examples: list[Example]
+    labels: np.ndarray
+    logits: np.ndarray
+    """(examples, classes), before the temperature."""
+
+    def probabilities(self, temperature: float = 1.0) -> np.ndarray:
+        return softmax(self.logits.astype(np.float64) / temperature)
+
+    def predictions(self) -> np.ndarray:
+        found: np.ndarray = self.logits.argmax(-1)
+        return found
+
+
+def answers_of(folder: Path, examples: Sequence[Example], device: str = "auto") -> dict[str, Answers]:
+    """Each head's answers; a head without an example is left out, and so are topics that the version cannot know."""
+    manifest = read_manifest(folder)
+    classifier = TransformerClassifier(folder, manifest, choose_device(device))
+    found = {}
+    for head in HEADS:
+        asked = [one for one in examples if one.source == head and (head != "topic" or one.topic in manifest.topics)]
+        if asked:
+            pooled = classifier.pooled([Passage(one.text, (one.company,) if one.company else ()) for one in asked])
+            labels = np.array([label_index(one, manifest.topics) for one in asked])
+            found[head] = Answers(asked, labels, _of_head(pooled, head, len(asked)))
+    return found
+
+
+def label_index(example: Example, topics: Sequence[str]) -> int:
+    if example.topic is not None:
+        return topics.index(example.topic)
+    label = example.sentiment if example.sentiment is not None else example.company_sentiment
+    if label is None:
+        raise ValueError(f"an example without a label: {example.text!r}")
+    return label
+
+
+def _of_head(pooled: Pooled, head: str, count: int) -> np.ndarray:
+    if head == "topic":
+        return pooled.topics
+    if head == "sentiment":
+        return pooled.sentiments
+    return np.stack([pooled.companies[at, 0] for at in range(count)])
