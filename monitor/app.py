@@ -14,7 +14,7 @@ from monitor.entities import Companies, load_companies
 from monitor.errors import TocsinError
 from monitor.registry import find_model, read_manifest
 from monitor.settings import Settings
-from monitor.store.engine import Database, open_database
+from monitor.store.engine import Database, open_database, patiently
 from monitor.store.migrate import current, migrate, newest
 from monitor.store.models import ensure_service
 
@@ -145,7 +145,7 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
 
 
 def _refuse_old_schema(url: str) -> None:
-    found, wanted = current(url), newest()
+    found, wanted = patiently("read its revision", lambda: current(url)), newest()
     if found != wanted:
         what = "has no tables" if found is None else f"is at revision {found}, this code needs {wanted}"
         raise TocsinError(f"the database {what}; run `tocsin migrate`")

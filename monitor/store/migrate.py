@@ -8,23 +8,24 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
+from monitor.store.engine import open_database, transaction
 from monitor.store.locks import Lock
 
 
 def migrate(url: str) -> str:
-    """Apply what is missing, in one transaction; returns the revision reached."""
-    engine = create_engine(url)
+    """Apply what is missing, in one transaction; the revision reached. Unavailable where the database is away."""
+    database = open_database(url)
     try:
-        with engine.begin() as connection:
+        with transaction(database) as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.MIGRATE})
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return newest()
     finally:
-        engine.dispose()
+        database.dispose()
 
 
 def newest() -> str:
@@ -35,13 +36,13 @@ def newest() -> str:
 
 
 def current(url: str) -> str | None:
-    """The revision the database is at; None for an empty one."""
-    engine = create_engine(url)
+    """The revision the database is at; None for an empty one. Unavailable where it is away."""
+    database = open_database(url)
     try:
-        with engine.connect() as connection:
+        with transaction(database) as connection:
             return MigrationContext.configure(connection).get_current_revision()
     finally:
-        engine.dispose()
+        database.dispose()
 
 
 def _config() -> Config:
