@@ -130,7 +130,7 @@ def _topics(folder: Path) -> Iterator[Example]:
 
 def _sentiments(folder: Path) -> Iterator[Example]:
     for row in _rows(folder / FILES["sentiment"]):
-        yield Example(normalise(row["text"]), "sentiment", sentiment=SENTIMENTS.index(row["sentiment"]))  # type: ignore[arg-type]
+        yield Example(normalise(row["text"]), "sentiment", sentiment=SENTIMENTS.index(row["sentiment"]))
 
 
 def _companies(folder: Path) -> Iterator[Example]:
