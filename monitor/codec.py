@@ -13,6 +13,8 @@ from monitor.broker.protocol import Outgoing
 from monitor.types import RawArticle, Rejected
 
 VERSION = 1
+EARLIEST_YEAR, LATEST_YEAR = 1971, 9998
+"""A day more or less stays within what every program on the way can hold; no news is older."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(RawArticle)
@@ -38,8 +40,11 @@ def decode(value: bytes) -> RawArticle | Rejected:
         raw = _decoder.decode(memoryview(value)[1:])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejected(f"malformed message: {error}")
-    if any(time is not None and time.tzinfo is None for time in (raw.seen, raw.counted_at, raw.published)):
+    times = [time for time in (raw.seen, raw.counted_at, raw.published) if time is not None]
+    if any(time.tzinfo is None for time in times):
         return Rejected("malformed message: a time names no zone")
+    if not all(EARLIEST_YEAR <= time.year <= LATEST_YEAR for time in times):
+        return Rejected(f"malformed message: a time outside the years {EARLIEST_YEAR} to {LATEST_YEAR}")
     return raw
 
 

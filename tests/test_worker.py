@@ -133,6 +133,14 @@ def test_read_names_why_each_message_is_refused_and_how_far_it_reaches() -> None
     assert reading.progress == [(TOPIC, 3, 12, raw(2).seen)]
 
 
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+def test_a_time_that_no_database_could_give_back_makes_a_dead_letter(year: int) -> None:
+    odd = datetime(year, 1, 1, tzinfo=UTC)
+    for name in ("seen", "counted_at", "published"):
+        message = Message(TOPIC, 0, 1, b"", encode(raw(1, **{name: odd})).value, NOW)
+        assert "outside the years" in read([message]).dead[0].why.reason
+
+
 def test_a_bad_deploy_stops_the_line_and_stores_and_skips_nothing(bench: Bench) -> None:
     bench.publish([Outgoing(b"k%d" % n, b"\x09") for n in range(60)])
     with pytest.raises(BadDeploy, match="unknown message version 9"), running(bench.worker()) as stop:
