@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TextIO
 
+from monitor.alerts.budget import Calibrated
 from monitor.alerts.episodes import Episode
 from monitor.alerts.message import ranked
 from monitor.alerts.past import Trial, calibrated, try_rule
-from monitor.alerts.rules import Rule, fault_of, levels_of
+from monitor.alerts.rules import Rule, StoredRule, fault_of, levels_of
 from monitor.errors import TocsinError, UsageError
 from monitor.store.alerts import Transaction, model_in_service
 from monitor.store.engine import Database, transaction
@@ -52,6 +53,26 @@ def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime) -> Trial:
     said = verdicts(tx)
     level = None if rule.budget is None else calibrated(past, said).level
     return try_rule(past, levels_of(rule, level, past.scopes), said)
+
+
+MEASURED_FOR = timedelta(days=7)
+LEAST_PAST = timedelta(days=14)
+"""Less of a past says nothing about a week."""
+MEASURED_PAST = timedelta(days=60)
+
+
+def needs_measuring(stored: StoredRule, now: datetime) -> bool:
+    """Has a budget, and was not measured within the week."""
+    return stored.rule.budget is not None and (stored.measured_at is None or now - stored.measured_at > MEASURED_FOR)
+
+
+def measure(tx: Transaction, rule: Rule, now: datetime) -> Calibrated | None:
+    """The level that keeps the rule's budget on the stored past; None while there is too little of it."""
+    model = model_in_service(tx)
+    past = load_past(tx, model, rule, now - MEASURED_PAST, now) if model is not None else None
+    if past is None or past.until - past.since < LEAST_PAST:
+        return None
+    return calibrated(past, verdicts(tx))
 
 
 def summary(rule: Rule, trial: Trial) -> str:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx2
@@ -24,6 +24,7 @@ from monitor.alerts.links import secret_of
 from monitor.alerts.message import Message, Naming, of_silent_feed, of_test
 from monitor.alerts.notify import Channel, Sender, channels_of
 from monitor.alerts.render import Links
+from monitor.backtest_command import measure, needs_measuring
 from monitor.delivery import Postman
 from monitor.errors import TocsinError, Unavailable, UsageError
 from monitor.evaluation import Evaluator
@@ -32,7 +33,7 @@ from monitor.settings import Settings
 from monitor.store import alerts as store
 from monitor.store import election, outbox, read_alerts, retention
 from monitor.store.engine import Database, open_database, transaction
-from monitor.store.rules import seed_default_rule
+from monitor.store.rules import rules, seed_default_rule, set_level
 
 log = structlog.get_logger()
 Lag = Callable[[], Mapping[int, int]]
@@ -50,6 +51,7 @@ class Job(NamedTuple):
     name: str
     every_s: float
     run: Callable[[], None]
+    first_after_s: float = 0.0
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Jobs:
             Job("silent feeds", 60.0, self.tell_silent_feeds),
             Job("heartbeat", 60.0, self.beat),
             Job("trim", 3600.0, self.trim),
+            Job("calibrate", 3600.0, self.calibrate, first_after_s=600.0),
         )
 
     def evaluate(self) -> None:
@@ -115,6 +118,18 @@ class Jobs:
             httpx2.get(url.get_secret_value(), timeout=10.0).raise_for_status()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             log.warning("heartbeat failed", error=type(error).__name__)
+
+    def calibrate(self) -> None:
+        """Rules not measured this week -> the level that keeps their budget on the stored past."""
+        now = self.clock()
+        with transaction(self.database) as tx:
+            stale = [one.rule for one in rules(tx) if one.enabled and needs_measuring(one, now)]
+        for rule in stale:
+            with transaction(self.database) as tx:
+                found = measure(tx, rule, now)
+                if found is not None:
+                    set_level(tx, rule.id, found.level, found.rate, now)
+                    log.info("measured", rule=rule.name, level=found.level, false_a_week=found.rate)
 
     def trim(self) -> None:
         """Forget near-duplicate bands that nothing is compared with any more, and what was sent long ago."""
@@ -187,7 +202,12 @@ def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
     options: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     for job in jobs.schedule():
         scheduler.add_job(
-            _waiting_out(job), "interval", seconds=job.every_s, id=job.name, next_run_time=datetime.now(UTC), **options
+            _waiting_out(job),
+            "interval",
+            seconds=job.every_s,
+            id=job.name,
+            next_run_time=datetime.now(UTC) + timedelta(seconds=job.first_after_s),
+            **options,
         )
     scheduler.start()
     try:

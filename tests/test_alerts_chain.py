@@ -14,7 +14,7 @@ from sqlalchemy import text
 from monitor.alerts.message import Naming
 from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.rules import Rule
-from monitor.backtest_command import backtest_stored
+from monitor.backtest_command import backtest_stored, measure
 from monitor.delivery import Postman
 from monitor.evaluation import Evaluator
 from monitor.store import outbox, rules
@@ -348,3 +348,18 @@ def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_
     assert [line["scope"] for line in lines] == [LEGAL_AT_C1]
     assert lines[0]["seen"] == 12
     assert len(lines[0]["headlines"]) == 3
+
+
+def test_a_rule_is_measured_on_the_stored_past_once_there_is_enough_of_it(database_url: str) -> None:
+    one = World(database_url)
+    try:
+        one.history(days=5)
+        with transaction(one.database) as tx:
+            assert measure(tx, Rule(), one.at) is None
+        one.history(days=20)
+        with transaction(one.database) as tx:
+            found = measure(tx, Rule(budget=0.5), one.at)
+        assert found is not None
+        assert found.rate <= 0.5
+    finally:
+        one.database.dispose()
