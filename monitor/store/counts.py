@@ -1,22 +1,18 @@
-"""What was counted, how far the rows have come, and whether a recount agrees. Raises no count."""
+"""What was counted, and whether a recount agrees. Raises no count."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from sqlalchemy import text
 
 from monitor.store.engine import Database, transaction
-from monitor.types import KINDS, Count, Kind, Scope, bucket_of
+from monitor.types import KINDS, Count, Kind, Scope
 
 Minutes = Literal[5, 60, 1440]
 
-LONGEST_OPEN = timedelta(hours=6)
-"""A bucket is final after this at the latest, whatever the lag."""
-ON_ITS_WAY = timedelta(seconds=30)
-"""From an article's being seen to its message's being on the log."""
 SCORE_TOLERANCE = 1e-6
 """Sums of floats depend on their order."""
 
@@ -61,21 +57,6 @@ def counts(
         rows = connection.execute(_ALL if scopes is None else _SOME, asked).all()
     parsed: dict[str, Scope] = {}
     return [Count(parsed.get(key) or parsed.setdefault(key, Scope.of(key)), *rest) for key, *rest in rows]
-
-
-def final_until(database: Database, topic: str, lag: Mapping[int, int], now: datetime) -> datetime:
-    """Buckets that end at this moment or before are final: every partition with lag has passed them.
-
-    Ask for the lag first: what was on the log then and is not in it has been saved.
-    """
-    with transaction(database) as connection:
-        rows = connection.execute(
-            text("SELECT partition, counted_at FROM watermarks WHERE topic = :topic"), {"topic": topic}
-        )
-        reached = {int(partition): at for partition, at in rows}
-    oldest = now - LONGEST_OPEN
-    behind = [reached.get(partition, oldest) for partition, count in lag.items() if count > 0]
-    return bucket_of(max(oldest, min([now - ON_ITS_WAY, *behind])))
 
 
 # Both sides in one statement: one snapshot, so that a worker may go on meanwhile.

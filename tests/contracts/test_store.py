@@ -17,7 +17,7 @@ from monitor.broker import log_tables
 from monitor.broker.protocol import Message
 from monitor.errors import ModelUnavailable, TocsinError, Unavailable, UsageError
 from monitor.store import alert_tables, tables
-from monitor.store.counts import counts, final_until, recount
+from monitor.store.counts import counts, recount
 from monitor.store.engine import Database, open_database
 from monitor.store.models import ensure_service, in_service, put_in_service, register, registered, service_history
 from monitor.store.save import DeadMessage, Progress, Saved, save
@@ -215,21 +215,11 @@ def test_dead_letters_and_watermarks_are_part_of_the_transaction(database: Datab
     assert rows(database, 'SELECT partition, "offset", reason FROM dead_letters') == [(1, 7, "unknown version  9")]
     save(database, [judged(article(1))], [], [Progress("news.raw", 1, 9, NOW)], NOW)
     save(database, [], [], [Progress("news.raw", 1, 8, NOW - timedelta(hours=1))], NOW)
-    assert rows(database, 'SELECT "offset", counted_at FROM watermarks') == [(9, NOW)]
+    assert rows(database, 'SELECT "offset", counted_at FROM watermarks') == [(9, NOW)], "it never goes back"
     with pytest.raises(ModelUnavailable, match="not registered"):
         save(database, [judged(article(2), model="ghost")], [], [Progress("news.raw", 1, 99, NOW)], NOW)
     assert rows(database, 'SELECT "offset" FROM watermarks') == [(9,)]
     assert rows(database, "SELECT count(*) FROM articles") == [(1,)]
-
-
-def test_a_bucket_is_final_once_every_partition_with_lag_has_passed_it(database: Database) -> None:
-    behind = NOW - timedelta(minutes=40)
-    save(database, [], [], [Progress("t", 0, 5, behind), Progress("t", 1, 5, NOW)], NOW)
-    assert final_until(database, "t", {0: 0, 1: 0}, NOW) == bucket_of(NOW)
-    assert final_until(database, "t", {0: 3, 1: 0}, NOW) == bucket_of(behind)
-    assert final_until(database, "t", {0: 3, 2: 1}, NOW) == bucket_of(NOW - timedelta(hours=6)), "6 h at the latest"
-    save(database, [], [], [Progress("t", 0, 9, NOW - timedelta(days=3))], NOW)
-    assert final_until(database, "t", {0: 3}, NOW) == bucket_of(behind), "a back-fill takes no watermark back"
 
 
 def test_text_as_bad_as_it_comes_is_stored(database: Database) -> None:
