@@ -113,7 +113,7 @@ def story_list(
         st.html(markup.empty("No such stories here.", "Choose another stretch, kind or sentiment."))
         return []
     here = st.query_params.to_dict()
-    st.html(markup.news_list(rows[:limit], view.zone, data.now(), params(view), dated=True, here=here))
+    st.html(markup.news_list(rows[:limit], view.zone, data.now(), params(view), here=here))
     if page or len(rows) > limit:
         _pager(page, len(rows) > limit)
     return rows[:limit]

@@ -139,12 +139,13 @@ def news_list(
     now: datetime,
     params: Mapping[str, str | None],
     *,
-    dated: bool = False,
     here: Mapping[str, str] | None = None,
 ) -> str:
     """Headlines with time, sentiment, publisher, topic and companies; with `here`, the page's own parameters,
     each has a link that opens the dialog to correct its labels."""
     items = "".join(_news_item(row, zone, now, params, here) for row in rows)
+    today = now.astimezone(zone).date()
+    dated = any(row.counted_at.astimezone(zone).date() != today for row in rows)
     return f'<ul class="t-list{" t-dated" if dated else ""}">{items}</ul>'
 
 

@@ -154,7 +154,7 @@ def _stories(one: Episode) -> None:
         st.html(markup.empty("No story was kept."))
         return
     here = st.query_params.to_dict()
-    st.html(markup.news_list(rows, parts.zone(), data.now(), {}, dated=True, here=here))
+    st.html(markup.news_list(rows, parts.zone(), data.now(), {}, here=here))
     if len(articles) > STORIES:
         since, until = stamp(one.since), stamp(one.ended or data.now())
         href = markup.scope_link(one.scope, {"scope": one.scope, "from": since, "to": until})

@@ -82,7 +82,11 @@ def movers_now(service: Service, view: View) -> None:
     if len(weeks) < LEAST_WEEKS:
         st.html(markup.empty("Still learning.", "Two weeks of history are needed before this window."))
         return
-    moved = movers(data.moving(service.model, parts.current(view), weeks), len(weeks))[:MOVERS]
+    spans = data.moving(service.model, parts.current(view), weeks)
+    if not spans:
+        st.html(markup.empty("No news in this window."))
+        return
+    moved = movers(spans, len(weeks))[:MOVERS]
     if not moved:
         st.html(markup.empty("Nothing moved.", "Every topic and company is within its usual."))
         return
