@@ -221,6 +221,8 @@ def _take(
     if state == before.state and change is None and state.phase == "quiet":
         return
     into.standings[scope] = Standing(state, number, max(at, before.stepped_to))
+    if change is not None and change.change == "forgotten":
+        return  # the machine may open a new episode; the old one stays as it closed
     behind = stories.get(scope, ())
     if change is not None and change.change == "opened":
         rule = desk.rule

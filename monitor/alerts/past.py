@@ -118,7 +118,8 @@ def _loud(
         else surface.recent_seen >= rule.at_least
     )
     for column, at in enumerate(seen.times):
-        here = loud[:, column] & may
+        going_on = surface.elevated[:, column] & (follow >= at.timestamp())
+        here = (loud[:, column] | going_on) & may
         follow[here] = at.timestamp() + FOLLOWED.total_seconds()
         rows = np.flatnonzero(may & (follow >= at.timestamp()))
         if len(rows):

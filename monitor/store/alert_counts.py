@@ -12,7 +12,7 @@ from monitor.alerts.watch import Tally
 from monitor.store.alerts import Transaction, column_of, escaped
 from monitor.types import Sentiment
 
-LEAST_STORIES = 3
+LEAST_STORIES = 8
 """Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
 
 
