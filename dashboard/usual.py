@@ -70,7 +70,7 @@ class Mover:
     surprise: float
 
 
-LEAST_SURPRISE = 1.0
+LEAST_SURPRISE = 1.2
 
 
 def movers(spans: Sequence[Span], weeks: int) -> list[Mover]:
