@@ -1,10 +1,11 @@
 """How fast a prefilled log becomes rows, stories and counts, with a constant classifier. Run it; prints a table.
 
-    python tests/benchmarks/drain.py [FILE] [--articles 20000] [--brokers postgres,kafka] [--batch 512]
+    python tests/benchmarks/drain.py [FILE] [--articles 20000] [--brokers postgres,kafka] [--batch 512] [--model NAME]
 
 FILE is anything `tocsin replay` reads; by default the news beside the project (TOCSIN_TEST_DATA). One worker, a private
-database made for the run; Kafka as the tests find it (TOCSIN_TEST_KAFKA, KAFKA_HOME). Beside the drain stands a bare
-poll of the same topic by the same client: the most that any worker could reach.
+database made for the run; Kafka as the tests find it (TOCSIN_TEST_KAFKA, KAFKA_HOME). Beside the drain stand a bare
+poll of the same topic by the same client, and the classifier alone on the same passages. With --model a real one
+judges, and the drain is the whole path's rate.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ from sqlalchemy import text
 from ingest.sources.replay import replay
 from monitor import embedded
 from monitor.broker.postgres import PostgresBroker
-from monitor.broker.protocol import Broker, Outgoing
+from monitor.broker.protocol import Broker, Message, Outgoing
 from monitor.classifier.constant import ConstantClassifier
+from monitor.classifier.protocol import Classifier
 from monitor.codec import encode
-from monitor.entities import load_companies
+from monitor.entities import load_companies, tag_many
 from monitor.store.counts import recount
 from monitor.store.engine import open_database
 from monitor.store.migrate import migrate
 from monitor.store.models import ensure_service
 from monitor.store.status import numbers
-from monitor.types import RawArticle
-from monitor.worker import Worker
+from monitor.types import Passage, RawArticle
+from monitor.worker import Worker, read
 
 TOPIC = "news.bench"
 NEWS = Path(os.environ.get("TOCSIN_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
@@ -49,6 +51,8 @@ class Enough(Exception):
 def main() -> None:
     options = read_options()
     messages = read_messages(options.file, options.articles)
+    classifier = load(options.model)
+    alone = classifier_alone(classifier, messages, options.batch)
     table = Table(
         "log", "messages", "bare poll /s", "drain /s", "rows", "stories", "recount", title="Drain, one worker"
     )
@@ -58,20 +62,42 @@ def main() -> None:
             embedded.server(Path(folder)) as url,
             broker_of(name, url, Path(folder)) as connect,
         ):
-            table.add_row(name, *measure(url, connect, messages, options.batch))
+            table.add_row(name, *measure(url, connect, messages, classifier, options.batch))
     Console().print(table)
+    Console().print(f"the classifier {classifier.version!r} alone: {alone:,.0f}/s")
 
 
-def measure(url: str, connect: Callable[[str], Broker], messages: Sequence[Outgoing], batch: int) -> list[str]:
+def load(model: str | None) -> Classifier:
+    if model is None:
+        return ConstantClassifier()
+    from monitor.classifier.transformer import load_classifier
+
+    return load_classifier(model, Path(tempfile.gettempdir()))
+
+
+def classifier_alone(classifier: Classifier, messages: Sequence[Outgoing], batch: int) -> float:
+    articles = read([Message(TOPIC, 0, n, *one, datetime.now(UTC)) for n, one in enumerate(messages)]).articles
+    tagged = tag_many(articles, load_companies())
+    passages = [Passage(one.article.text, tuple(mention.surface for mention in one.mentions)) for one in tagged]
+    classifier.classify(passages[:64])
+    begun = time.perf_counter()
+    for start in range(0, len(passages), batch):
+        classifier.classify(passages[start : start + batch])
+    return len(passages) / (time.perf_counter() - begun)
+
+
+def measure(
+    url: str, connect: Callable[[str], Broker], messages: Sequence[Outgoing], classifier: Classifier, batch: int
+) -> list[str]:
     migrate(url)
     database = open_database(url)
-    ensure_service(database, "constant", {}, datetime.now(UTC))
+    ensure_service(database, classifier.version, {}, datetime.now(UTC))
     publisher = connect("publisher")
     for start in range(0, len(messages), 1000):
         publisher.publish(TOPIC, messages[start : start + 1000])
     bare = bare_poll(connect("bare"), len(messages))
     stop, begun = threading.Event(), time.perf_counter()
-    worker = Worker(database, lambda: connect("worker"), lambda _: ConstantClassifier(), load_companies(), batch)
+    worker = Worker(database, lambda: connect("worker"), lambda _: classifier, load_companies(), batch)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     while numbers(database).read < len(messages):
@@ -140,6 +166,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--articles", type=int, default=20_000)
     parser.add_argument("--brokers", default="postgres,kafka")
     parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--model", help="a real classifier: small, or a folder")
     return parser.parse_args()
 
 
