@@ -38,6 +38,7 @@ EVERY_POISONED = 500
 KILLS = int(os.environ.get("TOCSIN_TEST_KILLS", "10"))
 TOPIC, GROUP = "news.crash", "crash"
 STALL_S = 60.0
+TIMEOUT_S = 200 + 10 * KILLS
 PROGRAM = Path(__file__).parent / "programs" / "worker.py"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -155,6 +156,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT_S)
 def test_kills_on_the_postgres_log_lose_and_double_nothing(database: PrivateDatabase, messages: list[Outgoing]) -> None:
     broker = PostgresBroker(database.url, TOPIC, GROUP)
     worker = [database.url, "postgres", TOPIC, GROUP, "64", "0"]
@@ -163,6 +165,7 @@ def test_kills_on_the_postgres_log_lose_and_double_nothing(database: PrivateData
 
 @pytest.mark.slow
 @pytest.mark.kafka
+@pytest.mark.timeout(TIMEOUT_S)
 def test_kills_on_kafka_lose_and_double_nothing(
     database: PrivateDatabase, messages: list[Outgoing], kafka: KafkaServer
 ) -> None:
