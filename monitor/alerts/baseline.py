@@ -20,7 +20,7 @@ SEASON_KEEP_PER_VISIT = 0.9
 """A slot is seen once a week: half of what is known of it is older than 6.6 weeks."""
 SPREAD_OF_HOUR = 0.5
 SPREAD_OF_DAY = 0.2
-SPREAD_OF_SLOT = 0.05
+SPREAD_OF_SLOT = 0.02
 """Prior variances of the seasonal factors: hours of a day differ by much, days less, a day's own shape least."""
 SHARE_PRIOR = 0.3
 SHARE_PRIOR_STORIES = 8.0

@@ -39,17 +39,16 @@ def follow(
     excess, since = onset.excess.copy(), onset.since.copy()
     mean, seen = onset.expected.copy(), onset.seen.copy()
     share_references = np.minimum(REFERENCES[:, None], 1.0 + 0.5 * (1.0 / share - 1.0)[None])
-    trail = [np.empty((*excess.shape, len(at))) for _ in range(4)]
+    normal = np.stack([expected, usual])[:, None]
+    over = negative - np.stack([REFERENCES[:, None, None] * expected, share_references[..., None] * usual])
+    trail = [np.empty(over.shape) for _ in range(4)]
     for t, start in enumerate(at):
-        normal = np.stack([expected[:, t], usual[:, t]])[:, None, :].repeat(3, axis=1)
-        reference = np.stack([REFERENCES[:, None] * expected[:, t], share_references * usual[:, t]])
-        begins = excess <= 0.0
-        excess = np.maximum(excess + negative[:, t] - reference, 0.0)
+        carried = excess > 0.0
+        excess = np.maximum(excess + over[..., t], 0.0)
         runs = excess > 0.0
-        begins &= runs
-        since[begins] = start
-        mean = np.where(begins, normal, (mean + normal) * runs)
-        seen = np.where(begins, negative[:, t], (seen + negative[:, t]) * runs)
+        since = np.where(carried, since, start)
+        mean = (mean * carried + normal[..., t]) * runs
+        seen = (seen * carried + negative[:, t]) * runs
         for kept, now in zip(trail, (excess, since, mean, seen), strict=True):
             kept[..., t] = now
     return Onset(excess, since, mean, seen), Onset(*trail)

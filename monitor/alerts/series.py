@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,14 +69,16 @@ def backtest_series(source: TextIO, out: TextIO, budget: float = DEFAULT_BUDGET)
 
 
 def backtest_file(path: Path, out: TextIO, budget: float = DEFAULT_BUDGET) -> int:
-    """`backtest_series` over a named file."""
+    """`backtest_series` over a named file, or over standard input where it is named `-`."""
+    if str(path) == "-":
+        return backtest_series(sys.stdin, out, budget)
     try:
         with path.open(encoding="utf-8-sig", newline="") as source:
             return backtest_series(source, out, budget)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path}: cannot be read as UTF-8 text ({error}); name a CSV with at,total,negative"
-        ) from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; name a CSV file with the columns at,total,negative") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
 
 
 def episodes_of(series: Series, budget: float) -> Iterator[dict[str, object]]:

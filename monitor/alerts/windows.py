@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 SHORTEST_S = 30 * 60.0
 LONGEST_S = 2 * 86400.0
-GROWTH = 4.0
+GROWTH = 3.0
 CONTINUITY = 0.5
 
 
