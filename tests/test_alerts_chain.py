@@ -354,11 +354,9 @@ def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_
 def test_a_rule_is_measured_on_the_stored_past_once_there_is_enough_of_it(database_url: str) -> None:
     one = World(database_url)
     try:
-        one.history(days=5)
+        one.history(days=16)
         with transaction(one.database) as tx:
-            assert measure(tx, Rule(), one.at) is None
-        one.history(days=20)
-        with transaction(one.database) as tx:
+            assert measure(tx, Rule(), one.at - timedelta(days=8)) is None
             found = measure(tx, Rule(budget=0.5), one.at)
         assert found is not None
         assert found.rate <= 0.5

@@ -145,6 +145,7 @@ def test_apprise_delivers_text_with_links(receiver: Receiver) -> None:
     assert data["title"] == MESSAGE.title
     assert "12 negative stories" in data["message"]
     assert LINKS.acknowledge in data["message"]
+    assert data["attachments"][0]["mimetype"] == "image/png"
 
 
 def test_a_channel_that_fails_says_so_without_its_url(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:

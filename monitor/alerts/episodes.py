@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -125,26 +125,46 @@ def choose(rule: int, rising: Sequence[Rising], running: Sequence[Running], ids:
     """
     opens: list[tuple[Rising, str | None]] = []
     joins: list[tuple[Rising, str]] = []
-    taken = list(running)
+    taken = _Told(running)
     for one in _narrowest_first(rising):
-        if host := _host([other for other in taken if other.rule == rule], one):
+        near = taken.sharing(one)
+        if host := _host([other for other in near if other.rule == rule], one):
             joins.append((one, host.episode))
             continue
-        kin = next((other for other in taken if _share(other.stories, one.stories) >= RELATED), None)
+        kin = next((other for other in near if _share(other.stories, one.stories) >= RELATED), None)
         opens.append((one, kin.incident if kin else None))
         id = ids[one.scope]
-        taken.append(Running(rule, id, kin.incident if kin else id, one.scope, one.stories))
+        taken.add(Running(rule, id, kin.incident if kin else id, one.scope, one.stories))
     return Choice(tuple(opens), tuple(joins))
 
 
+class _Told:
+    """Episodes by story, so that thousands that rise at once are not compared each with each."""
+
+    def __init__(self, running: Iterable[Running]) -> None:
+        self._by_story: dict[str, list[Running]] = {}
+        for one in running:
+            self.add(one)
+
+    def add(self, one: Running) -> None:
+        for story in one.stories:
+            self._by_story.setdefault(story, []).append(one)
+
+    def sharing(self, one: Rising) -> list[Running]:
+        """Episodes of other scopes that share a story, those that share most first."""
+        found = {other.episode: other for story in one.stories for other in self._by_story.get(story, ())}
+        others = [other for other in found.values() if other.scope != one.scope]
+        return sorted(others, key=lambda other: (-len(other.stories & one.stories), other.episode))
+
+
 def _narrowest_first(rising: Sequence[Rising]) -> list[Rising]:
-    """A narrow scope leads only where it explains its wider one; else the wider goes first and the narrow joins it."""
+    """A narrow scope leads only where it explains its company; else the company goes first and the narrow joins it."""
+    by_scope = {one.scope: one for one in rising}
 
     def place(one: Rising) -> tuple[int, int, float]:
         scope = Scope.of(one.scope)
-        wider = [other for other in rising if other is not one and holds(Scope.of(other.scope), scope)]
-        company = [other for other in wider if Scope.of(other.scope).company]
-        led = any(not _carries(one.stories, other) for other in company)
+        company = by_scope.get(Scope(company=scope.company).key) if scope.company and scope.topic else None
+        led = company is not None and not _carries(one.stories, company)
         breadth = 2 * (scope.company is None) + (scope.topic is None) + 2 * led
         return (breadth, -len(one.stories), -one.transition.reading.severity)
 
@@ -163,13 +183,9 @@ def _carries(stories: frozenset[str], wider: Rising) -> bool:
     return shared >= EXPLAINS * max(wider.excess, 1.0) or (shared > 0 and wider.excess - shared <= chance)
 
 
-def _host(taken: Sequence[Running], one: Rising) -> Running | None:
+def _host(near: Sequence[Running], one: Rising) -> Running | None:
     """The episode that a rising scope belongs to; several together may explain what none does alone."""
-    others = [other for other in taken if other.scope != one.scope]
-    near = sorted(others, key=lambda other: -len(other.stories & one.stories))
-    if not near or not near[0].stories & one.stories:
-        return None
-    if _carries(frozenset().union(*(other.stories for other in near)), one):
+    if near and _carries(frozenset().union(*(other.stories for other in near)), one):
         return near[0]
     return next((other for other in near if _are_one_company(other, one)), None)
 

@@ -21,7 +21,8 @@ def load_past(tx: Transaction, model: int, rule: Rule, since: datetime, until: d
     if first is None:
         return None
     begin, end = bucket_of(max(first, since)), bucket_of(until)
-    counted = tallies_of(tx, model, rule, begin, end, least_stories=LEAST_STORIES)
+    least = min(LEAST_STORIES, rule.min_stories)
+    counted = tallies_of(tx, model, rule, begin, end, least_stories=least)
     names = sorted({one.scope for one in counted if watches(rule, Scope.of(one.scope))})
     stories = past_stories(tx, model, rule, rule.sentiment, names, begin, end)
     return past_of(rule, counted, stories, begin, end)
