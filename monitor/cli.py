@@ -31,6 +31,8 @@ dead_app = typer.Typer(no_args_is_help=True, help="Messages that could not becom
 app.add_typer(sources_app, name="sources")
 app.add_typer(notify_app, name="notify")
 app.add_typer(dead_app, name="dead-letters")
+models_app = typer.Typer(no_args_is_help=True, help="Versions of the model that are here: list, show.")
+app.add_typer(models_app, name="models")
 
 FileArgument = Annotated[Path | None, typer.Argument(help="JSON lines; stdin if absent or -")]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", help="where the answers go; stdout if absent")]
@@ -350,6 +352,56 @@ def retry_dead_letters(
         letters = dead_letters.to_retry(database, names or (), everything=everything)
         dead_letters.retry(database, letters, wiring.connector(settings, url)(), datetime.now(UTC))
     print(f"{len(letters)} messages are on the log again")
+
+
+# -- the model's life
+
+DataOption = Annotated[Path, typer.Option(help="the folder of labelled sets: twitter-financial-news/, sentfin/")]
+
+
+@app.command()
+def train(
+    data: DataOption,
+    encoder: Annotated[Path, typer.Option(help="the folder of a pretrained encoder, e.g. all-MiniLM-L6-v2")],
+    version: Annotated[str, typer.Option(help="the name of what is made; its folder lies in the data directory")],
+    epochs: Annotated[int, typer.Option(help="how often every example is read", min=1)] = 4,
+    batch: Annotated[int, typer.Option(help="examples a step", min=1)] = 32,
+    seed: Annotated[int, typer.Option(help="the same seed trains alike")] = 0,
+) -> None:
+    """Train a version on labelled sets and calibrate it. A killed run goes on where it was."""
+    from training.commands import train_model
+
+    out = _settings("train", level="warning").data_dir / "models" / version
+    train_model(data, encoder, out, version, datetime.now(UTC), {"epochs": epochs, "batch": batch, "seed": seed})
+
+
+@app.command()
+def evaluate(
+    data: DataOption,
+    model: Annotated[str, typer.Argument(help="a name or a folder")] = "small",
+    split: Annotated[str, typer.Option(help="validation while working; test for a release's table")] = "validation",
+) -> None:
+    """Measure a version against baselines and write its report: scores, intervals, calibration, slices."""
+    from training.commands import evaluate_version
+
+    settings = _settings("evaluate", level="warning")
+    evaluate_version(model, settings.data_dir, data, split, datetime.now(UTC))
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """One line a version: its name, when it was made, how good it is, where it lies."""
+    from training.commands import list_models as lines
+
+    print("\n".join(lines(_settings("models", level="warning").data_dir)))
+
+
+@models_app.command("show")
+def show_model(name: Annotated[str, typer.Argument(help="a name or a folder")]) -> None:
+    """What a version says of itself: data, configuration, temperatures, scores."""
+    from training.commands import show_model as show
+
+    print(show(name, _settings("models", level="warning").data_dir))
 
 
 @app.command()

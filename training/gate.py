@@ -1,0 +1,102 @@
+"""Champion, candidate and people's labels -> may the candidate serve? Pure: reads no store, flips nothing.
+
+A candidate serves only if it is not worse on the frozen gate split and better on the newest audit labels, and on
+neither does any class lose more than two points. Audit labels are drawn uniformly; corrections are the champion's own
+errors, on which any candidate would beat it, and never come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.metrics import chance_of_better, class_scores, confusion, macro_f1
+
+FEWEST_AUDITS = 200
+SURE_ENOUGH = 0.95
+"""Share of redrawn audit label sets on which the candidate must win."""
+CLEARLY_WORSE = 0.05
+"""On the gate split it is worse if it wins on a smaller share than this: chance alone does not hold it back."""
+LOSS = 0.02
+FEWEST_OF_A_CLASS = 20
+"""A class of fewer labels moves by more than two points with a single one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One head's labels, and what both versions answer to the same texts, as class indices."""
+
+    head: str
+    classes: Sequence[str]
+    labels: np.ndarray
+    champion: np.ndarray
+    candidate: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """May it serve, and the reasons: why not, or what it was let through on."""
+
+    promoted: bool
+    reasons: tuple[str, ...]
+
+
+def decide(gate: Sequence[Trial], audits: Sequence[Trial], force: str = "") -> Verdict:
+    """The decision over all heads. `force`, a person's reason, stands in for too few audit labels and nothing else."""
+    against = [reason for trial in gate for reason in _worse(trial)]
+    count = sum(len(trial.labels) for trial in audits)
+    if count < FEWEST_AUDITS and not force.strip():
+        against.append(f"{count} audit labels, {FEWEST_AUDITS} are needed; label more, or --force REASON")
+    if count >= FEWEST_AUDITS:
+        against += _not_better(audits)
+    if against:
+        return Verdict(False, tuple(against))
+    if count < FEWEST_AUDITS:
+        return Verdict(True, (f"forced with {count} audit labels: {force.strip()}",))
+    return Verdict(True, (f"not worse on the gate split, better on {count} audit labels",))
+
+
+def _worse(trial: Trial) -> list[str]:
+    if not len(trial.labels):
+        return []
+    chance = chance_of_better(trial.labels, trial.candidate, trial.champion, len(trial.classes))
+    found = [f"{trial.head}: worse on the gate split, {_scores(trial)}"] if chance < CLEARLY_WORSE else []
+    return found + _losses(trial, "the gate split")
+
+
+def _not_better(audits: Sequence[Trial]) -> list[str]:
+    """It must win on one head's audit labels at least, and lose on none."""
+    trials = [trial for trial in audits if len(trial.labels)]
+    chances = [chance_of_better(trial.labels, trial.candidate, trial.champion, len(trial.classes)) for trial in trials]
+    found = [
+        f"{trial.head}: worse on the audit labels, {_scores(trial)}"
+        for trial, chance in zip(trials, chances, strict=True)
+        if chance < CLEARLY_WORSE
+    ]
+    if max(chances) < SURE_ENOUGH:
+        told = "; ".join(
+            f"{trial.head} {_scores(trial)}, better in {chance:.0%} of redraws"
+            for trial, chance in zip(trials, chances, strict=True)
+        )
+        found.append(f"not surely better on the audit labels ({SURE_ENOUGH:.0%} of redraws are asked): {told}")
+    return found + [reason for trial in trials for reason in _losses(trial, "the audit labels")]
+
+
+def _losses(trial: Trial, where: str) -> list[str]:
+    size = len(trial.classes)
+    old = class_scores(confusion(trial.labels, trial.champion, size))
+    new = class_scores(confusion(trial.labels, trial.candidate, size))
+    return [
+        f"{trial.head}: {name} loses {100 * (before.f1 - after.f1):.1f} points of F1 on {where}"
+        for name, before, after in zip(trial.classes, old, new, strict=True)
+        if before.support >= FEWEST_OF_A_CLASS and before.f1 - after.f1 > LOSS
+    ]
+
+
+def _scores(trial: Trial) -> str:
+    size = len(trial.classes)
+    new = macro_f1(confusion(trial.labels, trial.candidate, size))
+    old = macro_f1(confusion(trial.labels, trial.champion, size))
+    return f"macro-F1 {new:.3f} against {old:.3f}"
