@@ -127,7 +127,7 @@ def choose(rule: int, rising: Sequence[Rising], running: Sequence[Running], ids:
     joins: list[tuple[Rising, str]] = []
     taken = _Told(running)
     for one in _narrowest_first(rising):
-        near = taken.sharing(one)
+        near = taken.sharing(one, rule)
         if host := _host([other for other in near if other.rule == rule], one):
             joins.append((one, host.episode))
             continue
@@ -150,10 +150,10 @@ class _Told:
         for story in one.stories:
             self._by_story.setdefault(story, []).append(one)
 
-    def sharing(self, one: Rising) -> list[Running]:
-        """Episodes of other scopes that share a story, those that share most first."""
+    def sharing(self, one: Rising, rule: int) -> list[Running]:
+        """Other episodes that share a story, those that share most first; its own last one is none of them."""
         found = {other.episode: other for story in one.stories for other in self._by_story.get(story, ())}
-        others = [other for other in found.values() if other.scope != one.scope]
+        others = [other for other in found.values() if (other.rule, other.scope) != (rule, one.scope)]
         return sorted(others, key=lambda other: (-len(other.stories & one.stories), other.episode))
 
 
