@@ -19,16 +19,23 @@ from tests.benchmarks.simulated import outcome, tocsin
 from tests.benchmarks.worlds import DAY, World, world
 
 ASKED = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+EXPECTED, SCOPES = 100, 25
 SHARED = (5.0, 10.0, 20.0, 50.0)
 
 
 def each(seed: int, *, with_surges: bool) -> None:
-    sky = world(seed, with_surges=with_surges)
-    watched = sky.weeks * len(sky.mean)
-    for asked, found in tocsin(sky, ASKED).items():
-        got = outcome(sky, found).false_rate
+    """Worlds are added until each asked figure is pooled over EXPECTED false episodes or more."""
+    false, watched = dict.fromkeys(ASKED, 0.0), dict.fromkeys(ASKED, 0.0)
+    while wanting := tuple(asked for asked in ASKED if asked * watched[asked] < EXPECTED):
+        sky = world(seed, SCOPES, with_surges=with_surges)
+        seed += 1
+        for asked, found in tocsin(sky, wanting).items():
+            watched[asked] += sky.weeks * SCOPES
+            false[asked] += outcome(sky, found).false_rate * sky.weeks * SCOPES
+    for asked in ASKED:
+        got = false[asked] / watched[asked]
         title = "with surges" if with_surges else "without"
-        print(f"{title:<14} {asked:>6.2f} {got:>8.3f} {got / asked:>6.2f} {got * watched:>8.0f}", flush=True)
+        print(f"{title:<14} {asked:>6.2f} {got:>8.3f} {got / asked:>6.2f} {false[asked]:>8.0f}", flush=True)
 
 
 def shared(sky: World) -> None:
@@ -44,7 +51,7 @@ def shared(sky: World) -> None:
         levels = replace(Levels.of_budget(asked / scopes), open=found.level)
         number = sum(1 for track in unseen.values() for _ in backtest.episodes(track, levels))
         got = number / weeks
-        print(f"{scopes} together{'':<4} {asked:>6.2f} {got:>8.3f} {got / asked:>6.2f} {number:>8}", flush=True)
+        print(f"{scopes} together{'':<3} {asked:>6.2f} {got:>8.3f} {got / asked:>6.2f} {number:>8}", flush=True)
 
 
 def main(seed: int) -> None:
