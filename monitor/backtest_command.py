@@ -18,18 +18,25 @@ from monitor.store.alerts import Transaction, model_in_service
 from monitor.store.engine import Database, transaction
 from monitor.store.read_past import load_past, verdicts
 from monitor.store.rules import rules
+from monitor.store.status import newest_article
+from monitor.types import BUCKET
 
 HEADLINES = 3
 
 
 def backtest_stored(database: Database, out: TextIO, budget: float | None, days: int, now: datetime) -> int:
-    """One JSON line per episode that the first rule, at its own budget or another, would have had; their number."""
+    """One JSON line per episode that the first rule, at its own budget or another, would have had; their number.
+
+    The days end with the newest article: a stored past may lie years back.
+    """
+    newest = newest_article(database)
+    until = min(now, newest + BUCKET) if newest else now
     with transaction(database) as tx:
         stored = [one for one in rules(tx) if one.enabled]
         rule = stored[0].rule if stored else Rule()
         if budget is not None:
             rule = with_budget(rule, budget)
-        trial = trial_of(tx, rule, days, now)
+        trial = trial_of(tx, rule, days, until)
     for one in trial.episodes:
         out.write(json.dumps(_line(one, trial)) + "\n")
     print(summary(rule, trial), file=sys.stderr)
