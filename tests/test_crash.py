@@ -208,7 +208,8 @@ def endure(database: PrivateDatabase, broker: Broker, topic: str, messages: list
         publisher.join(STALL_S)
         assert not publisher.is_alive()
         wait_until(lambda: sum(broker.lag().values()) == 0, programs)
-        assert programs.stop() == [0, 0, 0]
+        # One that was started a moment ago has no handler yet.
+        assert set(programs.stop()) <= {0, -signal.SIGTERM}
     finally:
         programs.end()
         broker.close()
