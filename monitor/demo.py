@@ -26,8 +26,8 @@ from monitor.store import status
 from monitor.store.engine import Database
 
 HISTORY = timedelta(days=30)
-CALM_S = 6.0
-"""Between the last label of the history and the crisis: the detector sees the calm first."""
+CALM_S = 1.0
+"""Between the first evaluation and the crisis."""
 WATCH_S = 15.0
 """After the alert, to show that no second one comes."""
 PATIENCE_S = 180.0
@@ -97,7 +97,7 @@ class Demo:
                 self.show(self.dashboard_url)
         self._stream = _Stream(world, filled_until)
         with self._stream:
-            self._wait(CALM_S)
+            self._await_calm()
             crisis_at, ticker = self._crisis(world)
             told = self._await_alert(crisis_at, ticker)
             self._wait(WATCH_S)
@@ -142,6 +142,13 @@ class Demo:
                     )
             progress.update(task, completed=total)
         return now
+
+    def _await_calm(self) -> None:
+        """The detector has learned from the history and seen the calm before the crisis begins."""
+        since, deadline = datetime.now(UTC), time.monotonic() + PATIENCE_S
+        while not status.has_evaluated(self.database, since) and time.monotonic() < deadline:
+            self._wait(TICK_S)
+        self._wait(CALM_S)
 
     def _crisis(self, world: World) -> tuple[datetime, str]:
         ticker = self.company(status.companies_alerted(self.database))

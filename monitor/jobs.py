@@ -81,7 +81,9 @@ class Jobs:
         begun = time.perf_counter()
         lag = self.lag()
         with transaction(self.database) as tx:
-            written = self.evaluator.tick(tx, lag, self.clock())
+            now = self.clock()
+            written = self.evaluator.tick(tx, lag, now)
+            outbox.mark(tx, "evaluated", now)
             EPISODES_OPEN.set(read_alerts.open_count(tx))
         EVALUATION_SECONDS.observe(time.perf_counter() - begun)
         if written:

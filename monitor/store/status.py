@@ -74,6 +74,13 @@ def newest_article(database: Database) -> datetime | None:
         return connection.execute(text("SELECT max(counted_at) FROM articles")).scalar()
 
 
+def has_evaluated(database: Database, since: datetime) -> bool:
+    """Has the detector judged the open buckets, on what it learned from the past, since then?"""
+    statement = text("SELECT EXISTS (SELECT 1 FROM marks WHERE name = 'evaluated' AND at >= :since)")
+    with transaction(database) as connection:
+        return bool(connection.execute(statement, {"since": since}).scalar_one())
+
+
 def companies_alerted(database: Database) -> set[str]:
     """Companies that ever had an episode."""
     with transaction(database) as connection:
