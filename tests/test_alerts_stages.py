@@ -11,6 +11,7 @@ import pytest
 
 from monitor.alerts.episodes import Episode
 from monitor.alerts.evaluate import Reason
+from monitor.alerts.hours import next_digest, silent_until
 from monitor.alerts.rules import Rule, fault_of, rule_of, spec_of, watches
 from monitor.alerts.stages import (
     LIMIT,
@@ -20,10 +21,8 @@ from monitor.alerts.stages import (
     Plan,
     Silence,
     ToldBefore,
-    next_digest,
     plan,
     release,
-    silent_until,
 )
 from monitor.errors import UsageError
 from monitor.types import Scope
@@ -173,6 +172,22 @@ def test_a_digest_rule_gathers_until_morning_and_then_lists_what_was_and_what_is
     due = [*answer.held, Held(Notice(over, "first", NOW, "console"), "weekly digest", NOW)]
     released = release(due, context(rule))
     assert [one.episode.id for one in released.bundles["console"]] == ["e1", "e2"]
+
+
+def test_a_night_of_changes_is_one_message_in_the_morning() -> None:
+    over = replace(EPISODE, phase="closed")
+    night: list[Reason] = ["worse", "closed"]
+    due = [Held(Notice(over, reason, NOW, "console"), "quiet hours", NOW) for reason in night]
+    assert said(release(due, context(told=[told()]))) == [("e1", "console", "closed")]
+    unheard = [Held(Notice(over, reason, NOW, "console"), "quiet hours", NOW) for reason in ("first", *night)]
+    assert said(release(unheard, context())) == [("e1", "console", "first")]
+
+
+def test_growth_that_is_over_when_its_wait_ends_is_not_told() -> None:
+    over = replace(EPISODE, phase="closed", peak=9.0)
+    answer = release([Held(Notice(over, "worse", NOW, "console"), "told just before", NOW)], context(told=[told()]))
+    assert answer.single == []
+    assert answer.withheld[0].why == "told just before, and over before that ended"
 
 
 def test_past_the_limit_the_rarest_go_out_and_the_rest_are_listed() -> None:

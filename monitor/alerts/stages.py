@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from monitor.alerts.episodes import Episode, holds
 from monitor.alerts.evaluate import Reason
+from monitor.alerts.hours import next_digest, silent_until
 from monitor.alerts.rules import Rule
 from monitor.types import Scope
 
@@ -30,7 +30,6 @@ WORSE_BY = 1.0
 """Ten times rarer than when last told: worth a second message within one incident."""
 BREATH = timedelta(minutes=10)
 REMIND_AFTER = timedelta(days=1)
-DIGEST_AT = time(7)
 
 
 class Notice(NamedTuple):
@@ -236,30 +235,6 @@ def in_hours(notices: list[Notice], context: Context, answer: Plan) -> list[Noti
     return kept
 
 
-def silent_until(rule: Rule, now: datetime) -> datetime | None:
-    """When the rule's readers may be told again; None: now."""
-    local = now.astimezone(ZoneInfo(rule.zone))
-    if rule.quiet and _within(local.time(), *map(time.fromisoformat, rule.quiet)):
-        return _next(local, time.fromisoformat(rule.quiet[1]))
-    if rule.hours:
-        begin, end = map(time.fromisoformat, rule.hours)
-        if local.weekday() > 4 or not _within(local.time(), begin, end):
-            return _next(local, begin, lambda day: day.weekday() <= 4)
-    return None
-
-
-def _within(at: time, begin: time, end: time) -> bool:
-    return begin <= at < end if begin < end else at >= begin or at < end
-
-
-def _next(local: datetime, at: time, suits: Callable[[datetime], bool] = lambda _: True) -> datetime:
-    """The next such wall-clock time after `local`, in UTC; a day whose clock skips it takes the hour after."""
-    day = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
-    while day <= local or not suits(day):
-        day += timedelta(days=1)
-    return day.astimezone(UTC)
-
-
 def gathered(notices: list[Notice], context: Context, answer: Plan) -> list[Notice]:
     kept = []
     for one in notices:
@@ -269,12 +244,6 @@ def gathered(notices: list[Notice], context: Context, answer: Plan) -> list[Noti
         else:
             kept.append(one)
     return kept
-
-
-def next_digest(rule: Rule, now: datetime) -> datetime:
-    """Seven in the morning in the rule's zone; weekly ones on Mondays."""
-    local = now.astimezone(ZoneInfo(rule.zone))
-    return _next(local, DIGEST_AT, lambda day: rule.digest != "weekly" or day.weekday() == 0)
 
 
 def limited(notices: list[Notice], context: Context, answer: Plan) -> list[Notice]:
@@ -298,9 +267,7 @@ def limited(notices: list[Notice], context: Context, answer: Plan) -> list[Notic
 def release(due: Sequence[Held], context: Context) -> Plan:
     """What was held until now: once more down the line, but what a digest or a limit gathered goes out as one list."""
     answer = Plan()
-    over = [one for one in due if one.why.startswith("silenced") and one.notice.episode.phase == "closed"]
-    answer.withheld = [Withheld(one.notice, f"{one.why}, and over before that ended") for one in over]
-    left = [one.notice for one in due if one not in over]
+    left = _still_news(due, context, answer)
     for stage in (inhibited, silenced, routed, deduped, in_hours):
         left = stage(left, context, answer)
     lists = {(one.notice.episode.id, one.notice.channel) for one in due if not one.why.startswith("silenced")}
@@ -314,6 +281,27 @@ def release(due: Sequence[Held], context: Context) -> Plan:
             apart += mine
     answer.single = limited(apart, context, answer)
     return answer
+
+
+def _still_news(due: Sequence[Held], context: Context, answer: Plan) -> list[Notice]:
+    """Of what waited for one reader about one alert, the notice that still says something: the rest is in it."""
+    waiting: dict[tuple[str, str], list[Held]] = {}
+    for one in due:
+        waiting.setdefault((one.notice.episode.id, one.notice.channel), []).append(one)
+    kept = []
+    for group in waiting.values():
+        episode, channel = group[0].notice.episode, group[0].notice.channel
+        was_told = any(line.incident == episode.incident and line.channel == channel for line in context.told)
+        over = [one for one in group if one.notice.reason == "closed"]
+        best = over[-1] if over and was_told else group[0]
+        for one in group:
+            if one is not best:
+                answer.withheld.append(Withheld(one.notice, f"{one.why}; told together with what followed"))
+        if episode.phase == "closed" and (best.why.startswith("silenced") or best.notice.reason == "worse"):
+            answer.withheld.append(Withheld(best.notice, f"{best.why}, and over before that ended"))
+        else:
+            kept.append(best.notice)
+    return kept
 
 
 STAGES: tuple[Stage, ...] = (inhibited, silenced, routed, deduped, in_hours, gathered, limited)
