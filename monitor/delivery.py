@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,6 +19,7 @@ from monitor.store.outbox import Waiting
 
 FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
+CHANNELS_AT_ONCE = 32
 GIVE_UP_AFTER = 30
 """Attempts: the waits double to an hour, so more than a day."""
 
@@ -32,30 +34,48 @@ def wait_before(attempt: int) -> timedelta:
 
 @dataclass
 class Postman:
-    """Delivers what is due; one per process."""
+    """Delivers what is due; one per process. Each channel has its own line: a slow one keeps only itself waiting."""
 
     channels: Mapping[str, Channel]
     sender: Sender
     secret: str
     dashboard_url: str
+    _lines: dict[str, Future[int]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CHANNELS_AT_ONCE, "channel"))
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _is_closing: bool = False
 
-    def deliver(self, database: Database, now: datetime) -> int:
-        """Send what is due, each channel's in order, channels side by side; the number delivered."""
-        with transaction(database) as tx:
-            waiting = outbox.due(tx, now)
-        by_channel: dict[str, list[Waiting]] = {}
-        for one in waiting:
-            by_channel.setdefault(one.channel, []).append(one)
-        if not by_channel:
-            return 0
-        with ThreadPoolExecutor(len(by_channel), thread_name_prefix="channel") as pool:
-            return sum(pool.map(lambda name: self._send_all(database, name, by_channel[name], now), by_channel))
+    def deliver(self, database: Database, now: datetime, *, wait: bool = True) -> int:
+        """Start sending what is due on every channel that is free; the number delivered by lines that have ended.
+
+        Raises what a line raised. With `wait`, returns when all lines have ended.
+        """
+        with self._turn:
+            # A channel whose line has not ended is left out: its messages are still marked as waiting.
+            delivered = self._gather(only_ended=True)
+            with transaction(database) as tx:
+                waiting = outbox.due(tx, now)
+            by_channel: dict[str, list[Waiting]] = {}
+            for one in waiting:
+                by_channel.setdefault(one.channel, []).append(one)
+            for name in by_channel.keys() - self._lines.keys():
+                self._lines[name] = self._pool.submit(self._send_all, database, name, by_channel[name], now)
+            return delivered + (self._gather(only_ended=False) if wait else 0)
+
+    def close(self) -> None:
+        """Finish the messages that are being sent, begin no other."""
+        self._is_closing = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _gather(self, *, only_ended: bool) -> int:
+        ended = [name for name, line in self._lines.items() if line.done() or not only_ended]
+        return sum(self._lines.pop(name).result() for name in ended)
 
     def _send_all(self, database: Database, name: str, waiting: list[Waiting], now: datetime) -> int:
         sent = 0
         for one in waiting:
-            if not self._send(database, name, one, now):
-                break  # its later messages would fail as well, and must not overtake this one
+            if self._is_closing or not self._send(database, name, one, now):
+                break  # after a failure its later messages would fail as well, and must not overtake this one
             sent += 1
         return sent
 

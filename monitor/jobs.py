@@ -91,7 +91,7 @@ class Jobs:
 
     def deliver(self) -> None:
         """Outbox -> channels."""
-        self.postman.deliver(self.database, self.clock())
+        self.postman.deliver(self.database, self.clock(), wait=False)
 
     def tell_silent_feeds(self) -> None:
         """Feeds that are silent beyond their own normal -> one notice each, until they speak again."""
@@ -218,6 +218,7 @@ def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
                 raise JobsEnded("the jobs' lock was lost with its connection; start the program again")
     finally:
         scheduler.shutdown(wait=True)
+        jobs.postman.close()
         jobs.database.dispose()
     if failures:
         raise JobsEnded(f"the job {failures[0].job_id!r} failed: {failures[0].exception}") from failures[0].exception

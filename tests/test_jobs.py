@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ import pytest
 from sqlalchemy import text
 
 from monitor.alerts.message import Message
-from monitor.delivery import LONGEST_RETRY, wait_before
+from monitor.alerts.notify import Channel, Sender, channels_of
+from monitor.alerts.render import Links
+from monitor.delivery import LONGEST_RETRY, Postman, wait_before
 from monitor.errors import UsageError
 from monitor.jobs import JobsEnded, make_jobs, notify_test, run_jobs
 from monitor.settings import Settings
@@ -145,19 +148,51 @@ def test_a_failing_channel_keeps_its_messages_and_blocks_no_other(
             outbox.post(tx, channel, f"k:{channel}", NOTE, NOW)
             outbox.post(tx, channel, f"k2:{channel}", NOTE, NOW)
     try:
-        jobs.deliver()
+        jobs.postman.deliver(database, clock[0])
         assert value(database, "SELECT count(*) FROM outbox WHERE channel = 'console' AND sent_at IS NOT NULL") == 2
         assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 1
         assert "127.0.0.1" not in value(database, "SELECT error FROM outbox WHERE key = 'k:dead'")
         clock[0] += timedelta(seconds=5)
-        jobs.deliver()
+        jobs.postman.deliver(database, clock[0])
         assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 1
         clock[0] += timedelta(seconds=6)
-        jobs.deliver()
+        jobs.postman.deliver(database, clock[0])
         assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 2
     finally:
+        jobs.postman.close()
         jobs.database.dispose()
     assert capsys.readouterr().out.count("\nFeed quay is silent\n") == 2
+
+
+class Slow(Sender):
+    """A sender whose channel `slow` answers only when it is let go."""
+
+    def send(self, channel: Channel, message: Message, key: str, links: Links, now: datetime) -> None:
+        sent.append(key)
+        if channel.name == "slow":
+            assert let_go.wait(20)
+        super().send(channel, message, key, links, now)
+
+
+sent: list[str] = []
+let_go = threading.Event()
+
+
+def test_a_slow_channel_keeps_no_other_waiting_and_gets_nothing_twice(database: Database) -> None:
+    channels = channels_of(["slow=console://", "quick=console://"])
+    postman = Postman(channels, Slow(console=io.StringIO()), "secret", "http://127.0.0.1:8501")
+    with transaction(database) as tx:
+        outbox.post(tx, "slow", "s1", NOTE, NOW)
+        outbox.post(tx, "quick", "q1", NOTE, NOW)
+    postman.deliver(database, NOW, wait=False)
+    until(lambda: sorted(sent) == ["q1", "s1"])
+    with transaction(database) as tx:
+        outbox.post(tx, "quick", "q2", NOTE, NOW)
+    until(lambda: postman.deliver(database, NOW, wait=False) >= 0 and "q2" in sent)
+    let_go.set()
+    postman.deliver(database, NOW)
+    postman.close()
+    assert sorted(sent) == ["q1", "q2", "s1"]
 
 
 def test_the_same_message_is_written_once(database: Database) -> None:
