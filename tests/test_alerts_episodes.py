@@ -104,6 +104,9 @@ def test_an_episode_is_named_by_its_key_and_number_alone() -> None:
     assert len({identity(1, COMPANY, 1), identity(1, COMPANY, 2), identity(2, COMPANY, 1), identity(1, ALL, 1)}) == 4
 
 
+WEEK_OF_GAPS = (10, 20, 15, 12, 2000, 2000, 2000, 2000, 2000, 600)
+
+
 def feed(silent: timedelta, gaps_min: Sequence[int] = (10, 20, 15, 12, 30), failures: int = 0) -> FeedFacts:
     gaps = tuple(timedelta(minutes=gap) for gap in gaps_min)
     error = "HTTP 503" if failures else None
@@ -113,10 +116,11 @@ def feed(silent: timedelta, gaps_min: Sequence[int] = (10, 20, 15, 12, 30), fail
 @pytest.mark.parametrize(
     ("facts", "is_silent"),
     [
-        (feed(timedelta(minutes=50)), False),
-        (feed(timedelta(minutes=61)), True),
-        (feed(timedelta(hours=5), gaps_min=(300, 10, 10, 10, 10)), False),  # it is often silent so long
-        (feed(timedelta(hours=5), gaps_min=(10,)), False),  # too little is known of it
+        (feed(timedelta(hours=13)), False),  # its gaps know no night
+        (feed(timedelta(hours=16)), True),
+        (feed(timedelta(hours=49), gaps_min=WEEK_OF_GAPS), False),  # it is often silent so long
+        (feed(timedelta(hours=51), gaps_min=WEEK_OF_GAPS), True),
+        (feed(timedelta(hours=20), gaps_min=(10,)), False),  # too little is known of it
         (feed(timedelta(hours=30), gaps_min=(10,)), True),
         (feed(timedelta(minutes=20), failures=3), True),
         (feed(timedelta(minutes=10), failures=3), False),  # it was there a moment ago
@@ -126,10 +130,18 @@ def test_a_feed_is_silent_beyond_its_own_normal_gap(facts: FeedFacts, is_silent:
     assert bool(silent_feeds([facts], NOW)) is is_silent
 
 
+def test_a_weekend_is_no_silence_of_a_feed_whose_gaps_know_none() -> None:
+    monday = datetime(2026, 3, 9, 7, 0, tzinfo=UTC)
+    last = datetime(2026, 3, 6, 21, 0, tzinfo=UTC)
+    facts = feed(timedelta(0))._replace(ok_at=monday, article_at=last)
+    assert silent_feeds([facts], monday) == []
+    assert silent_feeds([facts], monday + timedelta(hours=8)) != []
+
+
 def test_a_feed_given_up_is_no_longer_waited_for() -> None:
-    old, new = (silent_feeds([feed(length)], NOW) for length in (timedelta(days=4), timedelta(hours=4)))
+    old, new = (silent_feeds([feed(length)], NOW) for length in (timedelta(days=4), timedelta(hours=16)))
     assert missing(old, {}, [], NOW) == ()
-    assert missing(new, {}, [], NOW) == ("quay is silent since 4 hours",)
+    assert missing(new, {}, [], NOW) == ("quay is silent since 16 hours",)
 
 
 def test_lagging_workers_are_named() -> None:

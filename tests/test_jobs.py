@@ -216,7 +216,7 @@ def test_a_silent_feed_is_told_once_until_it_speaks_again(
            gaps_s) VALUES ('quay', 'u', 'news', 'Quay', 'Quay', 300, 0, 9, :now, :at, '{600,600,600,600,600}')"""
     )
     with transaction(database) as tx:
-        tx.execute(insert, {"now": NOW, "at": NOW - timedelta(hours=2)})
+        tx.execute(insert, {"now": NOW, "at": NOW - timedelta(hours=20)})
     try:
         for _ in range(2):
             jobs.tell_silent_feeds()
@@ -224,7 +224,7 @@ def test_a_silent_feed_is_told_once_until_it_speaks_again(
         with transaction(database) as tx:
             tx.execute(text("UPDATE feeds SET article_at = :at"), {"at": NOW})
         jobs.tell_silent_feeds()
-        clock[0] += timedelta(hours=2)
+        clock[0] += timedelta(hours=20)
         jobs.tell_silent_feeds()
         assert value(database, "SELECT count(*) FROM outbox") == 2
     finally:

@@ -16,6 +16,8 @@ GAPS_NEEDED = 5
 LEAST_SILENCE = timedelta(hours=1)
 UNKNOWN_SILENCE = timedelta(days=1)
 """For a feed whose own gaps are not known yet."""
+A_NIGHT = timedelta(hours=14)
+FRIDAY = 4
 FAILURES = 3
 GIVEN_UP = timedelta(days=3)
 """A feed that is silent for longer is no longer waited for: its absence has become normal."""
@@ -56,16 +58,33 @@ def silent_feeds(feeds: Sequence[FeedFacts], now: datetime) -> list[SilentFeed]:
         usual = usual_gap(feed)
         last = feed.article_at or feed.ok_at
         unreachable = feed.failures >= FAILURES and (feed.ok_at is None or now - feed.ok_at > 3 * feed.cadence)
-        if last is not None and (now - last > usual or unreachable):
+        if last is not None and (_silence(feed, last, now) > usual or unreachable):
             out.append(SilentFeed(feed.name, last, usual, feed.error if feed.failures else None))
     return out
 
 
 def usual_gap(feed: FeedFacts) -> timedelta:
-    """Half as long again as the longest of its latest gaps, at least three of its cadences and an hour."""
+    """Half as long again as the longest of its latest gaps, at least three of its cadences and an hour.
+
+    Gaps that do not reach a week back know no weekend, and few of them no night: then a night passes for normal.
+    """
     if len(feed.gaps) < GAPS_NEEDED:
         return max(UNKNOWN_SILENCE, 3 * feed.cadence)
-    return max(1.5 * max(feed.gaps), 3 * feed.cadence, LEAST_SILENCE)
+    least = LEAST_SILENCE if _knows_a_week(feed) else A_NIGHT
+    return max(1.5 * max(feed.gaps), 3 * feed.cadence, least)
+
+
+def _knows_a_week(feed: FeedFacts) -> bool:
+    return sum(feed.gaps, timedelta(0)) >= timedelta(days=7)
+
+
+def _silence(feed: FeedFacts, last: datetime, now: datetime) -> timedelta:
+    """How long it has been silent; weekends pass unnoticed where its gaps know none."""
+    if _knows_a_week(feed):
+        return now - last
+    hours = int((now - last).total_seconds() // 3600)
+    working = sum((last + timedelta(hours=hour)).weekday() <= FRIDAY for hour in range(min(hours, 24 * 14)))
+    return timedelta(hours=working)
 
 
 def missing(
