@@ -22,6 +22,8 @@ SPREAD_OF_HOUR = 0.5
 SPREAD_OF_DAY = 0.2
 SPREAD_OF_SLOT = 0.02
 """Prior variances of the seasonal factors: hours of a day differ by much, days less, a day's own shape least."""
+JEFFREYS = 0.5
+"""Stories that a scope is taken to have had before its first, in next to no time: Jeffreys' prior of a rate."""
 SHARE_PRIOR = 0.3
 SHARE_PRIOR_STORIES = 8.0
 
@@ -66,11 +68,11 @@ def unlearned(scopes: int) -> Baseline:
 
 def normal(baseline: Baseline, dispersion: Array, per_hour: float, parent: NDArray[np.intp] | None) -> Normal:
     """The normal as known now. `dispersion`: (S,) relative extra variance of an hour's count."""
-    level = (baseline.stories + 0.25) / (baseline.exposure + 1.0)
+    level = (baseline.stories + JEFFREYS) / (baseline.exposure + 1.0)
     hour = level * per_hour
     season = _season(baseline, 1.0 + dispersion * hour, parent)
     share = (baseline.share_negative + SHARE_PRIOR * SHARE_PRIOR_STORIES) / (baseline.share_total + SHARE_PRIOR_STORIES)
-    return Normal(level, season, share, 1.0 / (baseline.stories + 1.0))
+    return Normal(level, season, share, 1.0 / (baseline.stories + JEFFREYS))
 
 
 def _season(baseline: Baseline, noise: Array, parent: NDArray[np.intp] | None) -> Array:

@@ -26,7 +26,7 @@ Change = Literal["opened", "grew", "eased", "resumed", "closed", "reopened", "fo
 
 
 REARM = timedelta(hours=22)
-REARM_SHARE = 0.15
+REARM_SHARE = 0.18
 """Of the time between false episodes that a budget allows, the re-arm takes so much at most."""
 
 

@@ -19,6 +19,8 @@ COUNT_SAYS_IT = 0.5
 """Where the count alone gives so much of the share's evidence, it is the count that rose."""
 VOLUME_ONLY_SHARE = 1.1
 """A share below so many times the usual one is as usual."""
+ONE_STORY = 1.001
+"""A single story is no rise, however quiet a scope has been."""
 STORIES_TO_SHOW = 4.0
 FAINT_NATS = 2.0
 
@@ -64,7 +66,8 @@ def weigh(bank: Bank, rolled: Array) -> Evidence:
             windows.share_evidence(seen[1], normal[1], rolled[:, 4], by_share) * testable[None, :, None],
         ]
     )
-    return Evidence(nats, seen, normal)
+    several = seen > ONE_STORY * windows.scale(bank.bucket_s)[:, None, None]
+    return Evidence(nats * several, seen, normal)
 
 
 def typical(bank: Bank, rolled: Array) -> Array:
@@ -88,7 +91,7 @@ def judge(bank: Bank, evidence: Evidence, trail: onset.Onset, at: Array, learnin
     share_ratio = _at(evidence.seen[1] / evidence.normal[1], window)
     testable = (bank.known.normal.share < ALWAYS_NEGATIVE)[:, None]
     recent = min(1, len(seen) - 1)
-    scale = 2.0 - 1.0 / windows.lengths(bank.bucket_s)[recent]
+    scale = windows.scale(bank.bucket_s)[recent]
     strongest = best.max(axis=0)
     return Surface(
         severity=tail.severity(bank.known.log_rate, strongest),

@@ -32,8 +32,12 @@ def lengths(bucket_s: float) -> Array:
 
 def full(bucket_s: float) -> Array:
     """(W,) what a steady one per bucket adds up to in each window, scaled as `roll` scales."""
-    length = lengths(bucket_s)
-    return np.asarray(length * (2.0 - 1.0 / length))
+    return np.asarray(lengths(bucket_s) * scale(bucket_s))
+
+
+def scale(bucket_s: float) -> Array:
+    """(W,) what `roll` multiplies its sums by: a single new story is so much."""
+    return np.asarray(2.0 - 1.0 / lengths(bucket_s))
 
 
 class Sums(NamedTuple):
