@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from monitor.classifier.network import Network, load_network
@@ -19,10 +20,12 @@ from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import Manifest, find_model, read_manifest
 from monitor.types import Judgement, Passage, Probabilities
 
-CHUNK = 512
+CHUNK = 1_024
 """Passages tokenised at once, on a thread of its own, while the chunk before is judged."""
-BUDGET_CPU, ROWS_CPU = 2_048, 64
-BUDGET_GPU, ROWS_GPU = 65_536, 4_096
+BUDGET_CPU, ROWS_CPU, WASTE_CPU = 4_096, 128, 0.05
+"""Measured: a batch of equal lengths, be it small, beats a large one with padding; more rows gain nothing."""
+BUDGET_GPU, ROWS_GPU, WASTE_GPU = 65_536, 4_096, 1.0
+"""There a small batch costs more than its padding."""
 PROBE = (256, 384, 1_536)
 """A layer's matrix product, for choosing the precision by measurement."""
 
@@ -70,12 +73,13 @@ class TransformerClassifier:
         self._tokenizer.no_truncation()
         try:
             network = load_network(folder, len(manifest.topics))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             cause = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelUnavailable(f"{folder} is damaged ({cause}); install the model again") from error
         self.dtype = choose_precision(device)
         self._network: Network = network.to(device=device, dtype=self.dtype)
-        self._budget, self._rows = (BUDGET_GPU, ROWS_GPU) if device.type == "cuda" else (BUDGET_CPU, ROWS_CPU)
+        limits = (BUDGET_GPU, ROWS_GPU, WASTE_GPU) if device.type == "cuda" else (BUDGET_CPU, ROWS_CPU, WASTE_CPU)
+        self._budget, self._rows, self._waste = limits
 
     @property
     def version(self) -> str:
@@ -99,7 +103,7 @@ class TransformerClassifier:
 
     def logits(self, windows: Sequence[Window]) -> Iterator[tuple[list[Window], list[np.ndarray]]]:
         """Batches of windows with their (topic, sentiment, company) logits, float32, in no particular order."""
-        waiting = list(batches(windows, self._budget, self._rows))[::-1]
+        waiting = list(batches(windows, self._budget, self._rows, self._waste))[::-1]
         while waiting:
             batch = waiting.pop()
             try:
@@ -107,11 +111,11 @@ class TransformerClassifier:
             except torch.OutOfMemoryError:
                 if len(batch) == 1:
                     raise
-                self._budget = max(self._manifest.max_tokens, len(batch) * len(batch[0].tokens) // 2)
+                self._budget = len(batch) * len(batch[0].tokens) // 2  # without a floor, so that it always ends
                 log.warning("out of memory on the device; going on with half the batch", tokens=self._budget)
                 torch.cuda.empty_cache()
                 rest = [window for late in waiting for window in late]
-                waiting = list(batches([*batch, *rest], self._budget, self._rows))[::-1]
+                waiting = list(batches([*batch, *rest], self._budget, self._rows, self._waste))[::-1]
                 continue
             yield batch, [answer.float().cpu().numpy() for answer in answers]
 

@@ -8,7 +8,7 @@ hurt its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -70,19 +70,30 @@ def _cut(ids: list[int], max_tokens: int) -> list[int]:
     return [*ids[: max_tokens - keep], *ids[-keep:]]
 
 
-def batches(windows: Sequence[Window], budget: int, rows: int) -> Iterator[list[Window]]:
-    """Batches of at most `budget` tokens, padding included, and `rows` windows; longest first, at least one a batch."""
+def batches(windows: Sequence[Window], budget: int, rows: int, waste: float = 1.0) -> Iterator[list[Window]]:
+    """Batches of at most `budget` tokens, padding included, and `rows` windows; longest first, at least one a batch.
+
+    No more than the share `waste` of a batch is padding.
+    """
     batch: list[Window] = []
+    tokens = 0
     for window in sorted(windows, key=lambda one: -len(one.tokens)):
-        if batch and ((len(batch) + 1) * len(batch[0].tokens) > budget or len(batch) >= rows):
-            yield batch
-            batch = []
+        if batch:
+            computed = (len(batch) + 1) * len(batch[0].tokens)
+            padding = computed - tokens - len(window.tokens)
+            if computed > budget or len(batch) >= rows or padding > waste * computed:
+                yield batch
+                batch, tokens = [], 0
         batch.append(window)
+        tokens += len(window.tokens)
     if batch:
         yield batch
 
 
-def padding_waste(windows: Sequence[Window], budget: int, rows: int) -> float:
+def padding_waste(groups: Iterable[Sequence[Window]]) -> float:
     """The share of computed tokens that is padding."""
-    computed = sum(len(batch) * len(batch[0].tokens) for batch in batches(windows, budget, rows))
-    return 1 - sum(len(window.tokens) for window in windows) / computed if computed else 0.0
+    computed = tokens = 0
+    for batch in groups:
+        computed += len(batch) * len(batch[0].tokens)
+        tokens += sum(len(window.tokens) for window in batch)
+    return 1 - tokens / computed if computed else 0.0

@@ -1,0 +1,61 @@
+"""When a candidate may serve, and what it is told when it may not."""
+
+import numpy as np
+import pytest
+
+from training.gate import FEWEST_AUDITS, Trial, Verdict, decide
+
+CLASSES = ("negative", "neutral", "positive")
+LABELS = np.arange(600) % 3
+
+
+def answers(wrong: dict[int, float], among: int = 600) -> np.ndarray:
+    """Right but for the given share of each class, which is answered with the next class."""
+    said = LABELS[:among].copy()
+    for value, share in wrong.items():
+        of_class = np.flatnonzero(LABELS[:among] == value)
+        said[of_class[: round(share * len(of_class))]] = (value + 1) % 3
+    return said
+
+
+def trial(champion: dict[int, float], candidate: dict[int, float], size: int = 600) -> Trial:
+    return Trial("sentiment", CLASSES, LABELS[:size], answers(champion, size), answers(candidate, size))
+
+
+EVEN = {0: 0.2, 1: 0.2, 2: 0.2}
+BETTER = {0: 0.1, 1: 0.1, 2: 0.1}
+WORSE = {0: 0.3, 1: 0.3, 2: 0.3}
+NEUTRAL_POOR, NEGATIVE_POOR = {0: 0.05, 1: 0.5}, {0: 0.3}
+"""The second is better on the whole, and pays with the class that the alarms live by."""
+
+DECISIONS = [
+    ("better on the audits, the same on the gate split", trial(EVEN, EVEN), trial(EVEN, BETTER), "", True, "better on"),
+    ("better on both", trial(EVEN, BETTER), trial(EVEN, BETTER), "", True, "better on"),
+    ("only the same on the audits", trial(EVEN, BETTER), trial(EVEN, EVEN), "", False, "not surely better"),
+    ("worse on the gate split", trial(EVEN, WORSE), trial(EVEN, BETTER), "", False, "worse on the gate split"),
+    ("worse on the audits", trial(EVEN, EVEN), trial(EVEN, WORSE), "", False, "worse on the audit labels"),
+    ("one class pays", trial(EVEN, EVEN), trial(NEUTRAL_POOR, NEGATIVE_POOR), "", False, "negative loses"),
+    ("one class pays on the gate", trial({1: 0.3}, {2: 0.3}), trial(EVEN, BETTER), "", False, "loses"),
+    ("too few audits", trial(EVEN, EVEN), trial(EVEN, BETTER, FEWEST_AUDITS - 1), "", False, "199 audit labels"),
+    ("too few, forced", trial(EVEN, EVEN), trial(EVEN, BETTER, 100), "new desk", True, "new desk"),
+    ("too few, forced with nothing said", trial(EVEN, EVEN), trial(EVEN, BETTER, 100), "  ", False, "--force REASON"),
+    ("forced, but worse on the gate split", trial(EVEN, WORSE), trial(EVEN, EVEN, 9), "hurry", False, "gate split"),
+    ("force does not excuse a failed audit", trial(EVEN, EVEN), trial(EVEN, WORSE), "hurry", False, "worse on the aud"),
+]
+
+
+@pytest.mark.parametrize(
+    ("gate", "audits", "force", "promoted", "told"), [row[1:] for row in DECISIONS], ids=[row[0] for row in DECISIONS]
+)
+def test_the_gate_decides_and_says_why(gate: Trial, audits: Trial, force: str, promoted: bool, told: str) -> None:
+    verdict = decide([gate], [audits], force)
+    assert verdict.promoted is promoted, verdict.reasons
+    assert any(told in reason for reason in verdict.reasons), verdict.reasons
+
+
+def test_without_any_audit_label_nothing_is_promoted() -> None:
+    assert not decide([trial(EVEN, BETTER)], []).promoted
+
+
+def test_a_verdict_has_a_reason_either_way() -> None:
+    assert decide([], [], "first model") == Verdict(True, ("forced with 0 audit labels: first model",))
