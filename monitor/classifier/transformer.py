@@ -28,6 +28,7 @@ BUDGET_GPU, ROWS_GPU, WASTE_GPU = 65_536, 4_096, 1.0
 """There a small batch costs more than its padding."""
 PROBE = (256, 384, 1_536)
 """A layer's matrix product, for choosing the precision by measurement."""
+PROBES = 20
 
 Logits = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 log = structlog.get_logger()
@@ -176,15 +177,20 @@ def choose_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes it faster, by measurement; emulated bfloat16 is many times slower."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.bfloat16 if _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32) else torch.float32
+    # In turns, and on one thread: on a busy machine threads wait for one another, and the wait would be measured.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rounds = [(_seconds(torch.bfloat16), _seconds(torch.float32)) for _ in range(PROBES)]
+    finally:
+        torch.set_num_threads(threads)
+    half, full = (min(column) for column in zip(*rounds, strict=True))
+    return torch.bfloat16 if half < 0.8 * full else torch.float32
 
 
 def _seconds(dtype: torch.dtype) -> float:
     rows, inner, columns = PROBE
     left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
-    best = float("inf")
-    for _ in range(6):
-        started = time.perf_counter()
-        left @ right
-        best = min(best, time.perf_counter() - started)
-    return best
+    started = time.perf_counter()
+    left @ right
+    return time.perf_counter() - started
