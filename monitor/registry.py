@@ -68,8 +68,14 @@ def find_model(name: str, data_dir: Path) -> Path:
     """The folder of a version by its name or its folder's, by a path, or from the hub. ModelUnavailable otherwise."""
     known: list[str] = []
     for folder in folders(data_dir):
-        version = read_manifest(folder).version
-        if name in (folder.name, version):
+        if name == folder.name:
+            return folder
+        try:
+            version = read_manifest(folder).version
+        except ModelUnavailable:  # a damaged version keeps no other from serving; asked for by name, it says so
+            known.append(f"{folder.name} (damaged)")
+            continue
+        if name == version:
             return folder
         known.append(version)
     if Path(name).is_dir():

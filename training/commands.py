@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from monitor.errors import UsageError
+from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import find_model, folders, read_manifest
 from training.data import FILES, Example, balance, file_hashes, read_examples, split
 
@@ -103,7 +103,11 @@ def list_models(data_dir: Path) -> list[str]:
     """One line a version: its name, when it was made, its validation scores, where it lies."""
     lines = []
     for folder in folders(data_dir):
-        manifest = read_manifest(folder)
+        try:
+            manifest = read_manifest(folder)
+        except ModelUnavailable as error:
+            lines.append(f"{folder.name}  damaged: {error}")
+            continue
         scores = manifest.everything.get("validation", {})
         told = ", ".join(f"{head} {found['macro_f1']:.3f}" for head, found in scores.items())
         made = str(manifest.everything.get("made_at", ""))[:10] or "unknown day"

@@ -1,0 +1,38 @@
+"""Finding a version's folder: by name, and beside folders that are damaged."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from monitor.errors import ModelUnavailable
+from monitor.registry import find_model, read_manifest, shipped_folder
+from training.commands import list_models
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """With a version whose copying was cut off before its weights."""
+    half = tmp_path / "models" / "half"
+    half.mkdir(parents=True)
+    shutil.copyfile(shipped_folder() / "small" / "manifest.json", half / "manifest.json")
+    return tmp_path
+
+
+def test_a_damaged_version_does_not_keep_another_from_being_found(data_dir: Path) -> None:
+    shipped = shipped_folder() / "small"
+    version = json.loads((shipped / "manifest.json").read_text(encoding="utf-8"))["version"]
+    assert find_model("small", data_dir) == shipped
+    assert find_model(version, data_dir) == shipped
+
+
+def test_a_damaged_version_asked_for_by_name_says_what_it_lacks(data_dir: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"lacks model\.safetensors"):
+        read_manifest(find_model("half", data_dir))
+
+
+def test_the_list_shows_a_damaged_version_beside_the_whole_ones(data_dir: Path) -> None:
+    lines = list_models(data_dir)
+    assert any("half  damaged" in line for line in lines)
+    assert any(line.startswith("small-") for line in lines)
