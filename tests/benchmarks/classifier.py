@@ -1,8 +1,8 @@
 """Texts a second: the classifier in service against `transformers.pipeline`, same weights, same headlines.
 
-    python -m tests.benchmarks.classifier [--texts 1024] [--file headlines.txt]
+    OMP_WAIT_POLICY=PASSIVE python -m tests.benchmarks.classifier [--texts 1024] [--file headlines.txt]
 
-Prints one JSON object. Run it on a machine that does nothing else; rounds alternate, and the best of each counts.
+The wait policy is the one that `tocsin` sets itself. Prints one JSON object. Run it on a machine that does nothing else; rounds alternate, and the best of each counts.
 """
 
 from __future__ import annotations
