@@ -5,7 +5,8 @@ companies a headline names (SEntFiN). An example carries the labels its set has;
 
 A text that repeats with another label is dropped whole, a plain repeat is kept once. Near-duplicates are grouped
 across all sets, and a group falls into one split by the hash of its first text: no copy of a test text is trained on,
-and the same files always give the same splits.
+and about one in a hundred has a near-duplicate there that the search missed. The same files always give the same
+splits.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ FILES = {
 SPLITS: Mapping[str, float] = {"train": 0.76, "validation": 0.84, "gate": 0.92, "test": 1.0}
 """Upper bounds of a group's hash in [0, 1)."""
 SIMILAR = 0.6
-"""Jaccard similarity of word pairs above which two texts are near-duplicates."""
+"""Jaccard similarity of word pairs above which two texts are near-duplicates. The search is approximate: counted
+exactly, 32 of 2,997 test texts have a training text this similar, and none has one of 0.8 or more."""
 HASHES = 64
 
 # Some rows' mapping cannot be parsed because of apostrophes in names.

@@ -34,7 +34,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {report['version']} on the {report['split']} split"
     yield ""
     yield (
-        f"Made {report['made_at']}, through the code that serves. No near-duplicate of these texts was trained on. "
+        f"Made {report['made_at']}, through the code that serves. Near-duplicates of these texts were kept out of "
+        "training by an approximate search, which misses about one text in a hundred. "
         "In brackets: bootstrap 95 % intervals."
     )
     for head, found in report["heads"].items():
