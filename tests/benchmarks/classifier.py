@@ -2,7 +2,8 @@
 
     OMP_WAIT_POLICY=PASSIVE python -m tests.benchmarks.classifier [--texts 1024] [--file headlines.txt]
 
-The wait policy is the one that `tocsin` sets itself. Prints one JSON object. Run it on a machine that does nothing else; rounds alternate, and the best of each counts.
+The wait policy is the one that `tocsin` sets itself. Prints one JSON object. Run it on a quiet machine;
+rounds alternate, and the best of each counts.
 """
 
 from __future__ import annotations
