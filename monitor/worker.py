@@ -103,7 +103,7 @@ class Worker:
             try:
                 if version is not None:
                     return self.load(version)
-                problem = "no model is in service; promote one with `tocsin promote VERSION`"
+                problem = "no model is in service; start `tocsin worker` again to put TOCSIN_MODEL in service"
             except ModelUnavailable as error:
                 problem = str(error)
             if problem != told:
