@@ -76,7 +76,7 @@ class View:
         return midnight(self.until, self.zone)
 
 
-MOVERS_COMPARED = 60
+MOVERS_COMPARED = 30
 """Scopes with the most negative stories whose weeks before are read: the bound on what the movers cost."""
 SUMS_LENGTH = timedelta(days=30)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

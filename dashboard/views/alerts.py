@@ -30,6 +30,12 @@ SILENCES = {
 
 def page() -> None:
     st.html("<h1>Alerts</h1>")
+    body()
+
+
+@parts.by_itself(every="15s")
+def body() -> None:
+    """All of the page: what opens or grows appears by itself."""
     running, past = data.running_episodes(), data.past_episodes()
     if not running and not past:
         st.html(markup.empty("No alert has ever rung.", "It will say here what rose, how rare that is, and why."))

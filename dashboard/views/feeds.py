@@ -20,6 +20,12 @@ _CHIPS = {"failing": "t-chip bad", "late": "t-chip late", "new": "t-chip", "ok":
 
 def page() -> None:
     st.html("<h1>Feeds and health</h1>")
+    body()
+
+
+@parts.by_itself(every="15s")
+def body() -> None:
+    """All of the page, as it is now."""
     now, zone = data.now(), parts.zone()
     feeds = health.judge(data.feeds(), now)
     waiting, letters = data.dead_letters()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import psycopg
 
@@ -124,21 +124,28 @@ def _of_window(database: reads.Database, view: View) -> dict[str, Callable[[], S
     }
 
 
-def measure(ask: Callable[[], Sequence[object]]) -> tuple[float, int]:
-    """(median milliseconds, rows)."""
+class Measured(NamedTuple):
+    """Milliseconds of one query; on a busy machine the best says more than the median."""
+
+    median: float
+    best: float
+    rows: int
+
+
+def measure(ask: Callable[[], Sequence[object]]) -> Measured:
     rows = len(ask())
     times = []
     for _ in range(RUNS):
         start = time.perf_counter()
         ask()
         times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times), rows
+    return Measured(statistics.median(times), min(times), rows)
 
 
 def main() -> int:
-    print("| query | " + " | ".join(f"{size:,} articles, ms (rows)" for size in SIZES) + " |")
+    print("| query | " + " | ".join(f"{size:,} articles: median ms, best (rows)" for size in SIZES) + " |")
     print("|---|" + "---|" * len(SIZES))
-    results: dict[str, list[tuple[float, int]]] = {}
+    results: dict[str, list[Measured]] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, embedded.server(Path(folder)) as url:
             fill(url, size)
@@ -146,8 +153,8 @@ def main() -> int:
             for name, ask in queries(reads.open_for_reading(url), now).items():
                 results.setdefault(name, []).append(measure(ask))
     for name, cells in results.items():
-        print(f"| {name} | " + " | ".join(f"{ms:.1f} ({rows:,})" for ms, rows in cells) + " |")
-    slow = [name for name, cells in results.items() if max(ms for ms, _ in cells) > LIMIT_MS]
+        print(f"| {name} | " + " | ".join(f"{one.median:.1f}, {one.best:.1f} ({one.rows:,})" for one in cells) + " |")
+    slow = [name for name, cells in results.items() if max(one.median for one in cells) > LIMIT_MS]
     print(f"\nslower than {LIMIT_MS:.0f} ms: {', '.join(slow) or 'none'}")
     return 1 if slow else 0
 
