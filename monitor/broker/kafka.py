@@ -96,8 +96,8 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         if not messages:
             return
         self._producer = self._producer or _patiently("publish", self._new_producer)
-        partitions = len(self._producer.partitions_for(topic) or ()) or PARTITIONS
         try:
+            partitions = len(self._producer.partitions_for(topic) or ()) or PARTITIONS
             sent = [
                 self._producer.send(topic, message.value, message.key, partition=partition_of(message.key, partitions))
                 for message in messages
@@ -106,6 +106,10 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             for future in sent:
                 future.get(timeout=SEND_TIMEOUT_S)
         except KafkaError as error:
+            # A failed idempotent producer may refuse for good. What it still holds arrives or expires before the next
+            # try, within its delivery timeout of two minutes.
+            failed, self._producer = self._producer, None
+            failed.close(timeout=PATIENCE_S)
             raise Unavailable(f"Kafka did not take the messages ({_cause(error)}); publish them again") from error
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:

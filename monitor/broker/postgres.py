@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -206,7 +207,7 @@ def _patiently(what: str, act: Callable[[], T], on_error: Callable[[], None] = l
     while True:
         try:
             return act()
-        except OperationalError as error:
+        except (OperationalError, psycopg.OperationalError) as error:  # COPY is the driver's own call
             on_error()
             if time.monotonic() > deadline:
                 raise Unavailable(
@@ -218,5 +219,7 @@ def _patiently(what: str, act: Callable[[], T], on_error: Callable[[], None] = l
             time.sleep(RETRY_S)
 
 
-def _cause(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+def _cause(error: DBAPIError | psycopg.Error) -> str:
+    told = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(told).strip().splitlines()
+    return lines[0] if lines else type(told).__name__

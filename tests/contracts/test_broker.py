@@ -25,7 +25,8 @@ def publish(log: Log, count: int, start: int = 0) -> list[bytes]:
 
 def read(broker: Broker, count: int, *, commit: bool = True, limit: int = 50) -> list[Message]:
     """Poll until `count` messages came, or fail."""
-    deadline, found = time.monotonic() + WAIT_S, []
+    deadline = time.monotonic() + WAIT_S
+    found: list[Message] = []
     while len(found) < count:
         assert time.monotonic() < deadline, f"only {len(found)} of {count} came"
         found += broker.poll(limit, 0.5)
@@ -53,7 +54,7 @@ def test_messages_of_one_key_keep_their_order(log: Log) -> None:
 def test_a_poll_returns_no_more_than_asked(log: Log) -> None:
     publish(log, 100)
     reader = log.open()
-    sizes = []
+    sizes: list[int] = []
     while sum(sizes) < 100:
         sizes.append(len(reader.poll(7, 5)))
     assert max(sizes) <= 7
@@ -179,3 +180,38 @@ def test_a_writer_that_commits_late_is_not_skipped(database_url: str) -> None:
     assert [m.value for m in read(reader, 2)] == [b"late", b"after"]
     writer.close()
     reader.close()
+
+
+def test_a_publisher_waits_out_a_restart(log: Log) -> None:
+    if log.restart is None:
+        pytest.skip("this broker keeps its log in memory only")
+    publisher = log.open()
+    batches = [[Outgoing(KEYS[n % len(KEYS)], b"%d" % n) for n in range(at, at + 20)] for at in range(0, 400, 20)]
+    with ThreadPoolExecutor(1) as thread:
+        publishing = [thread.submit(publisher.publish, log.topic, batch) for batch in batches]
+        log.restart()
+        for one in publishing:
+            one.result(WAIT_S)
+    publisher.publish(log.topic, [Outgoing(b"k", b"after")])
+    assert {m.value for m in read(log.open(), 401)} == {m.value for batch in batches for m in batch} | {b"after"}
+
+
+@pytest.mark.parametrize("stop", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_an_append_that_is_stopped_in_the_middle_is_done_again_whole(database_url: str, stop: str) -> None:
+    """COPY is the driver's own call: its errors must be waited out like SQLAlchemy's."""
+    from monitor.broker.postgres import PostgresBroker
+
+    plain, broker = database_url.replace("+psycopg", ""), PostgresBroker(database_url, "news", "g")
+    broker.publish("news", [Outgoing(b"a", b"first")])
+    copying = "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%' AND state = 'active'"
+    with psycopg.connect(plain) as blocker, psycopg.connect(plain, autocommit=True) as admin:
+        blocker.execute("LOCK TABLE log_messages IN EXCLUSIVE MODE")
+        with ThreadPoolExecutor(1) as thread:
+            publishing = thread.submit(broker.publish, "news", [Outgoing(b"a", b"second"), Outgoing(b"a", b"third")])
+            deadline = time.monotonic() + WAIT_S
+            while not admin.execute(f"SELECT {stop}(pid) {copying} AND wait_event = 'relation'").fetchall():
+                assert time.monotonic() < deadline, "the append never began"
+            blocker.commit()
+            publishing.result(WAIT_S)
+    assert [m.value for m in read(broker, 3)] == [b"first", b"second", b"third"]
+    broker.close()
