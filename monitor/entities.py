@@ -23,6 +23,8 @@ from monitor.types import Article, Mention, TaggedArticle
 
 RULES = Path(__file__).with_name("names.toml")
 """Other names people use, and the words that make a company's name an ordinary word. Written by hand."""
+INDIA = RULES.with_name("india.csv")
+"""Large companies listed in Mumbai, which the list of indices lacks. Written by hand, in the watch-list's form."""
 
 _LEGAL = re.compile(
     r"(?:,? (?:incorporated|inc|corporation|corp|company|co|companies|limited|ltd|plc|llc|lp|sa|se|ag|nv|n\.v|spa"
@@ -44,6 +46,8 @@ _BUSINESS = re.compile(
     re.I,
 )
 _SHORTEST_NAME = 3
+_SHORT_NAMES = frozenset(("BP", "GE", "GM", "HP"))
+"""Shorter ones that stand for their company wherever they are capitals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Companies:
             for ticker in company.tickers or ((company.ticker,) if company.ticker else ()):
                 self._by_ticker[ticker.upper()] = company
             for name in company.names:
-                if len(name) >= _SHORTEST_NAME or any(char.isdigit() or char == "&" for char in name):
+                if len(name) >= _SHORTEST_NAME or name in _SHORT_NAMES or any(char.isdigit() for char in name):
                     self._automaton.add_word(name.lower(), (name, company))
         self._automaton.make_automaton()
 
@@ -122,6 +126,8 @@ class Companies:
 
     def _is_name(self, text: str, start: int, end: int, name: str) -> bool:
         surface = text[start:end]
+        if name in _SHORT_NAMES and surface != name:
+            return False
         words = surface.replace("-", " ").split()
         wanted = name.replace("-", " ").split()
         if not all(
@@ -155,7 +161,8 @@ def load_companies(watchlist: Path | None = None) -> Companies:
         name.lower(): Rule(frozenset(rule.get("after", ())), frozenset(rule.get("before", ())))
         for name, rule in written["words"].items()
     }
-    companies = [*_listed(written["aliases"], written["renamed"], frozenset(written["ordinary"]))]
+    listed = _listed(written["aliases"], written["renamed"], frozenset(written["ordinary"]))
+    companies = [*read_watchlist(INDIA), *listed]
     if watchlist is not None:
         companies += read_watchlist(watchlist)
     return Companies(companies, rules)

@@ -76,3 +76,19 @@ def test_a_bad_watch_list_is_refused_with_its_place(tmp_path: Path, text: str) -
     path.write_text(text)
     with pytest.raises(UsageError, match=r"watch\.toml"):
         read_watchlist(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Wipro, HDFC Bank fall after results", {"WIPRO", "HDFCBANK"}),
+        ("Target Price Raised for Infosys", {"INFY"}),
+        ("GM recalls a million cars", {"GM"}),
+        ("A gm of gold costs more", set()),
+        ("Reliance on imports grows", set()),
+    ],
+)
+def test_companies_listed_in_mumbai_and_two_letter_names_are_found(
+    companies: Companies, text: str, expected: set[str]
+) -> None:
+    assert {mention.company for mention in companies.find(text)} == expected
