@@ -126,7 +126,7 @@ class Companies:
 
     def _is_name(self, text: str, start: int, end: int, name: str) -> bool:
         surface = text[start:end]
-        if name in _SHORT_NAMES and surface != name:
+        if name in _SHORT_NAMES and (surface != name or _word_before(text, start)[-1:].isdigit()):  # "25 BP"
             return False
         words = surface.replace("-", " ").split()
         wanted = name.replace("-", " ").split()

@@ -44,7 +44,7 @@ _STOP = frozenset(
     re.findall(
         r"\w+",
         "a an and are as at be by for from has have in is it its of on or say said says that the their this to was were"
-        " will with",
+        " will with pct percent cent",
     )
 )
 
@@ -180,7 +180,7 @@ def _hashes(told: Telling) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
 
 
 def _plain(word: str) -> str:
-    word = word.lower().replace("\u2019", "'").removesuffix("'s").rstrip(".,")
+    word = word.lower().replace("\u2019", "'").removesuffix("'s").rstrip(".,%")  # "8%" is "8 percent"
     return word.replace(",", "")
 
 

@@ -85,6 +85,8 @@ def test_a_bad_watch_list_is_refused_with_its_place(tmp_path: Path, text: str) -
         ("Target Price Raised for Infosys", {"INFY"}),
         ("GM recalls a million cars", {"GM"}),
         ("A gm of gold costs more", set()),
+        ("Yields fall 25 BP", set()),
+        ("Oil: BP to drill again", {"BP"}),
         ("Reliance on imports grows", set()),
     ],
 )

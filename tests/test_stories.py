@@ -79,3 +79,9 @@ def test_signatures_are_the_same_in_every_process() -> None:
     assert all(-(2**63) <= key < 2**63 for key in bands(sign(told), told.headline))
     assert len({sign(telling(word * 3)) for word in ("oil ", "gold ", "rates ")}) == 3
     assert all(a != b for a, b in pairwise(sign(told)))
+
+
+def test_percent_written_as_sign_or_word_is_the_same_number() -> None:
+    one, other = telling("RBI leaves repo rate on hold at 8%"), telling("RBI leaves repo rate on hold at 8 percent")
+    assert similarity(one, other) >= SAME
+    assert similarity(one, telling("RBI leaves repo rate on hold at 9 percent")) < SAME
