@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
 import threading
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from ingest.log import Publish, patient
 from ingest.poller import Poller
 from ingest.states import FeedStates
 from monitor.errors import UsageError
+from monitor.processes import stopped_by_signals
 from monitor.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,11 +39,3 @@ def run_ingest(settings: Settings, publish: Publish, states: FeedStates, stop: t
     log.info("asking sources", sources=len(sources))
     poller.run(stop)
     log.info("stopped")
-
-
-def stopped_by_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. Call it from the main thread."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop

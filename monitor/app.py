@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from monitor import embedded
 from monitor.broker.protocol import Broker
 from monitor.classifier.protocol import Classifier
@@ -26,7 +28,7 @@ def database_url(settings: Settings) -> Iterator[str]:
     The private one is brought to the newest schema; a named server is its operator's, so an old schema is refused.
     """
     if settings.database_url is not None:
-        url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+        url = _named_server(settings.database_url)
         _refuse_old_schema(url)
         yield url
         return
@@ -113,7 +115,7 @@ def migrate_all(settings: Settings) -> Iterator[str]:
         with embedded.server(settings.data_dir) as url:
             yield f"the private database is at revision {migrate(url)}"
     else:
-        url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+        url = _named_server(settings.database_url)
         yield f"the database is at revision {migrate(url)}"
     if settings.broker == "kafka":
         from monitor.broker.kafka import create_topic
@@ -142,6 +144,11 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
         "database": look_at_database,
         "log": look_at_log,
     }
+
+
+def _named_server(url: SecretStr) -> str:
+    """The setting's URL with the driver we use."""
+    return url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _refuse_old_schema(url: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 import threading
 
-from ingest.program import stopped_by_signals
 from monitor.broker.postgres import PostgresBroker
 from monitor.broker.protocol import Broker
 from monitor.classifier.constant import ConstantClassifier
 from monitor.entities import load_companies
 from monitor.logs import start_logging
+from monitor.processes import stopped_by_signals
 from monitor.store.engine import open_database
 from monitor.worker import Worker
 
