@@ -1,0 +1,67 @@
+"""The three filters: `classify`, `stories`, `backtest`. A file or stdin in, a file or stdout out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.shared import FileArgument, OutputOption, start
+
+verbs = typer.Typer()
+
+
+@verbs.command()
+def classify(
+    file: FileArgument = None,
+    output: OutputOption = None,
+    model: Annotated[str | None, typer.Option(help="a name, a folder or a hub name")] = None,
+) -> None:
+    """JSON lines in (id, text or title and body, entities), labels out, same order. Needs no database."""
+    from monitor import app as wiring
+    from monitor.classifier.lines import classify_lines
+    from monitor.lines import open_lines, open_output
+
+    settings = start("classify", level="warning")
+    with open_lines(file) as lines:
+        classifier = wiring.loader(settings)(model or settings.model)
+        with open_output(output) as out:
+            bad = classify_lines(lines, out, classifier, wiring.companies(settings))
+    raise typer.Exit(1 if bad else 0)
+
+
+@verbs.command()
+def stories(file: FileArgument = None, output: OutputOption = None) -> None:
+    """JSON lines in (id, title, published), which of them tell the same story out. Needs no database, no model."""
+    from monitor.lines import open_lines, open_output
+    from monitor.story_lines import stories_lines
+
+    with open_lines(file) as lines, open_output(output) as out:
+        bad = stories_lines(lines, out)
+    raise typer.Exit(1 if bad else 0)
+
+
+@verbs.command()
+def backtest(
+    series: Annotated[Path | None, typer.Option(help="a CSV file with at,total,negative; else the stored past")] = None,
+    budget: Annotated[float | None, typer.Option(help="false alarms a week that you accept")] = None,
+    days: Annotated[int, typer.Option(help="how much of the stored past", min=1)] = 90,
+    output: OutputOption = None,
+) -> None:
+    """What a rule would have rung: one JSON line per episode, through the same state machine as production."""
+    from monitor.lines import open_output
+
+    if series is not None:
+        from monitor.alerts.series import DEFAULT_BUDGET, backtest_file
+
+        with open_output(output) as out:
+            bad = backtest_file(series, out, DEFAULT_BUDGET if budget is None else budget)
+        raise typer.Exit(1 if bad else 0)
+    from monitor import app as wiring
+    from monitor.backtest_command import backtest_stored
+
+    settings = start("backtest", level="warning")
+    with wiring.database(settings) as database, open_output(output) as out:
+        backtest_stored(database, out, budget, days, datetime.now(UTC))

@@ -1,0 +1,62 @@
+"""The model's life: `train`, `evaluate`, `models`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.shared import start
+
+verbs = typer.Typer()
+models_app = typer.Typer(no_args_is_help=True, help="Versions of the model that are here: list, show.")
+verbs.add_typer(models_app, name="models")
+
+DataOption = Annotated[Path, typer.Option(help="the folder of labelled sets: twitter-financial-news/, sentfin/")]
+
+
+@verbs.command()
+def train(
+    data: DataOption,
+    encoder: Annotated[Path, typer.Option(help="the folder of a pretrained encoder, e.g. all-MiniLM-L6-v2")],
+    version: Annotated[str, typer.Option(help="the name of what is made; its folder lies in the data directory")],
+    epochs: Annotated[int, typer.Option(help="how often every example is read", min=1)] = 4,
+    batch: Annotated[int, typer.Option(help="examples a step", min=1)] = 32,
+    seed: Annotated[int, typer.Option(help="the same seed trains alike")] = 0,
+) -> None:
+    """Train a version on labelled sets and calibrate it. A killed run goes on where it was."""
+    from training.commands import train_model
+
+    out = start("train", level="warning").data_dir / "models" / version
+    train_model(data, encoder, out, version, datetime.now(UTC), {"epochs": epochs, "batch": batch, "seed": seed})
+
+
+@verbs.command()
+def evaluate(
+    data: DataOption,
+    model: Annotated[str, typer.Argument(help="a name or a folder")] = "small",
+    split: Annotated[str, typer.Option(help="validation while working; test for a release's table")] = "validation",
+) -> None:
+    """Measure a version against baselines and write its report: scores, intervals, calibration, slices."""
+    from training.commands import evaluate_version
+
+    settings = start("evaluate", level="warning")
+    evaluate_version(model, settings.data_dir, data, split, datetime.now(UTC))
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """One line a version: its name, when it was made, how good it is, where it lies."""
+    from training.commands import list_models as lines
+
+    print("\n".join(lines(start("models", level="warning").data_dir)))
+
+
+@models_app.command("show")
+def show_model(name: Annotated[str, typer.Argument(help="a name or a folder")]) -> None:
+    """What a version says of itself: data, configuration, temperatures, scores."""
+    from training.commands import show_model as show
+
+    print(show(name, start("models", level="warning").data_dir))
