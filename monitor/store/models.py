@@ -97,6 +97,18 @@ def registered(database: Database) -> list[Registered]:
         return [Registered(*row) for row in rows]
 
 
+def topics_in_service(database: Database) -> list[str]:
+    """Every topic that the version in service can say, in its own order; of one that names none, those counted."""
+    with transaction(database) as connection:
+        told = connection.execute(
+            text(
+                "SELECT manifest->'topics' FROM models WHERE id = (SELECT model FROM services ORDER BY id DESC LIMIT 1)"
+            )
+        ).scalar()
+        counted = connection.execute(text("SELECT DISTINCT topic FROM scopes WHERE topic IS NOT NULL ORDER BY 1"))
+        return list(told) if told else list(counted.scalars())
+
+
 _SERVICES = """
 SELECT m.version, s.since, s.who, s.reason FROM services s JOIN models m ON m.id = s.model ORDER BY s.id DESC
 """
