@@ -13,6 +13,7 @@ from monitor.alerts.past import Trial
 from monitor.alerts.rules import Rule
 from monitor.backtest_command import trial_of
 from monitor.errors import UsageError
+from monitor.markets import load_markets
 from monitor.store import engine, outbox, rules
 from monitor.store.labels import Label, Task, add_labels
 
@@ -58,7 +59,7 @@ def correct(article: str, said: Sequence[tuple[Task, str, str | None]]) -> None:
 def try_rule(rule: Rule, days: int) -> Trial:
     """What a rule would have rung, at the level that keeps its budget on that past. Writes nothing."""
     with engine.transaction(_database()) as tx:
-        return trial_of(tx, rule, days, data.now())
+        return trial_of(tx, rule, days, data.now(), load_markets(data.settings().market))
 
 
 def save_rule(rule: Rule, trial: Trial, *, enabled: bool) -> int:

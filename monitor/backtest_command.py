@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TextIO
 
 from monitor.alerts.budget import Calibrated
+from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.episodes import Episode
 from monitor.alerts.message import ranked
 from monitor.alerts.past import Trial, calibrated, try_rule
@@ -24,7 +25,9 @@ from monitor.types import BUCKET
 HEADLINES = 3
 
 
-def backtest_stored(database: Database, out: TextIO, budget: float | None, days: int, now: datetime) -> int:
+def backtest_stored(
+    database: Database, out: TextIO, budget: float | None, days: int, now: datetime, markets: Markets = ANYWHERE
+) -> int:
     """One JSON line per episode that the first rule, at its own budget or another, would have had; their number.
 
     The days end with the newest article: a stored past may lie years back.
@@ -36,7 +39,7 @@ def backtest_stored(database: Database, out: TextIO, budget: float | None, days:
         rule = stored[0].rule if stored else Rule()
         if budget is not None:
             rule = with_budget(rule, budget)
-        trial = trial_of(tx, rule, days, until)
+        trial = trial_of(tx, rule, days, until, markets)
     for one in trial.episodes:
         out.write(json.dumps(_line(one, trial)) + "\n")
     print(summary(rule, trial), file=sys.stderr)
@@ -51,10 +54,10 @@ def with_budget(rule: Rule, budget: float) -> Rule:
     return changed
 
 
-def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime) -> Trial:
+def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime, markets: Markets) -> Trial:
     """What the rule would have rung in the last days, at the level that keeps its budget there."""
     model = model_in_service(tx)
-    past = load_past(tx, model, rule, now - timedelta(days=days), now) if model is not None else None
+    past = load_past(tx, model, rule, markets, now - timedelta(days=days), now) if model is not None else None
     if past is None:
         raise TocsinError("nothing was counted in that time; bring news in first, for example with `tocsin replay`")
     said = verdicts(tx)
@@ -73,10 +76,10 @@ def needs_measuring(stored: StoredRule, now: datetime) -> bool:
     return stored.rule.budget is not None and (stored.measured_at is None or now - stored.measured_at > MEASURED_FOR)
 
 
-def measure(tx: Transaction, rule: Rule, now: datetime) -> Calibrated | None:
+def measure(tx: Transaction, rule: Rule, markets: Markets, now: datetime) -> Calibrated | None:
     """The level that keeps the rule's budget on the stored past; None while there is too little of it."""
     model = model_in_service(tx)
-    past = load_past(tx, model, rule, now - MEASURED_PAST, now) if model is not None else None
+    past = load_past(tx, model, rule, markets, now - MEASURED_PAST, now) if model is not None else None
     if past is None or past.until - past.since < LEAST_PAST:
         return None
     return calibrated(past, verdicts(tx))

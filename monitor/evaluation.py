@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from monitor.alerts import completeness, stages, watch
+from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.episodes import moved
 from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
@@ -49,6 +50,7 @@ class Evaluator:
 
     channels: Sequence[str]
     naming: Naming
+    markets: Markets = ANYWHERE
     learned: dict[tuple[int, str], Learned] = field(default_factory=dict)
     wanted: dict[tuple[int, str], datetime] = field(default_factory=dict)
     """Scopes that could open, and since when we let their evidence gather."""
@@ -116,7 +118,7 @@ class Evaluator:
             live = sum(one.live_total for one in tallies) * 2 >= sum(one.total for one in tallies)
             after, closed = watch.glance(known.watch, tallies, final, learns=learns and live)
             known.watch = after
-            alert_counts.save_bank(tx, model, series, after.at, watch.to_bytes(after.bank), known.backfilled, now)
+            alert_counts.save_bank(tx, model, series, after.at, watch.to_bytes(after), known.backfilled, now)
         still = None
         if known.watch.at < newest:
             _, still = watch.glance(known.watch, [one for one in tallies if one.at > known.watch.at], newest)
@@ -126,13 +128,13 @@ class Evaluator:
         """The series' watch: from memory, the database, or learned from the stored past."""
         key = (model, rule.series)
         if key not in self.learned and (stored := alert_counts.load_bank(tx, model, rule.series)):
-            bank = watch.from_bytes(stored[0])
-            if bank is not None:
-                self.learned[key] = Learned(watch.watch_of(bank), stored[1])
+            known_then = watch.from_bytes(stored[0], self.markets)
+            if known_then is not None:
+                self.learned[key] = Learned(known_then, stored[1])
         backfilled = alert_counts.stories_backfilled(tx, model, now - HISTORY)
         known = self.learned.get(key)
         if known is None or backfilled > 1.1 * known.backfilled + 20:
-            known = self.learned[key] = _learn(tx, model, rule, backfilled, now)
+            known = self.learned[key] = _learn(tx, model, rule, self.markets, backfilled, now)
         elif known.watch.at < now - LATE - BUCKET:
             known.watch = _catch_up(tx, model, rule, known.watch, now)
         return known
@@ -199,13 +201,13 @@ def _key(notice: Notice) -> str:
     return f"{episode.id}:{notice.reason}:{episode.reopened}:{grade}:{notice.channel}"
 
 
-def _learn(tx: Transaction, model: int, rule: Rule, backfilled: int, now: datetime) -> Learned:
+def _learn(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
     """What is normal, from the stored past up to where buckets may still ring."""
     first = alert_counts.first_count(tx, model, now - HISTORY) or now - LATE
     until = bucket_of(now - LATE)
     begin = min(bucket_of(first), until)
     tallies = alert_counts.tallies_of(tx, model, rule, begin, until, least_stories=alert_counts.LEAST_STORIES)
-    after = watch.learn(watch.new_watch({one.scope for one in tallies}, begin), tallies, until)
+    after = watch.learn(watch.new_watch({one.scope for one in tallies}, begin, markets), tallies, until)
     scopes, days = len(after.bank.scopes) - 1, (until - begin).days
     log.info("learned what is normal", series=rule.series, scopes=scopes, days=days)
     return Learned(after, backfilled)
@@ -215,7 +217,8 @@ def _catch_up(tx: Transaction, model: int, rule: Rule, known: Watch, now: dateti
     """After a long stop: what is too late to ring is only learned."""
     until = bucket_of(now - LATE)
     tallies = alert_counts.tallies_of(tx, model, rule, known.at + BUCKET, until)
-    return watch.learn(Watch(watch.with_scopes(known.bank, {one.scope for one in tallies}), known.at), tallies, until)
+    bank = watch.with_scopes(known.bank, {one.scope for one in tallies})
+    return watch.learn(replace(known, bank=bank), tallies, until)
 
 
 def _desk(

@@ -28,6 +28,7 @@ from monitor.backtest_command import measure, needs_measuring
 from monitor.delivery import Postman
 from monitor.errors import TocsinError, Unavailable, UsageError
 from monitor.evaluation import Evaluator
+from monitor.markets import load_markets
 from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS
 from monitor.settings import Settings
 from monitor.store import alerts as store
@@ -128,7 +129,7 @@ class Jobs:
             stale = [one.rule for one in rules(tx) if one.enabled and needs_measuring(one, now)]
         for rule in stale:
             with transaction(self.database) as tx:
-                found = measure(tx, rule, now)
+                found = measure(tx, rule, self.evaluator.markets, now)
                 if found is not None:
                     set_level(tx, rule.id, found.level, found.rate, now)
                     log.info("measured", rule=rule.name, level=found.level, false_a_week=found.rate)
@@ -157,7 +158,7 @@ def make_jobs(
         database=open_database(url),
         lag=lag,
         clock=clock,
-        evaluator=Evaluator(tuple(channels), naming),
+        evaluator=Evaluator(tuple(channels), naming, load_markets(settings.market)),
         postman=Postman(
             channels, Sender(allow_private=settings.allow_private_urls), _secret(settings), settings.dashboard_url
         ),

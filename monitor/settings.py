@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     dashboard_port: int = Field(8501, ge=1, le=65535, description="where the dashboard listens")
     dashboard_user: str | None = Field(None, description="the name written beside what you do; default: the login name")
     evaluate_every_s: float = Field(5.0, gt=0, le=5, description="how often open buckets are evaluated")
+    market: str = Field(
+        "XNYS", description="whose hours and holidays topics keep: an exchange's code, or 24/7 for none"
+    )
     heartbeat_url: SecretStr | None = Field(None, description="asked once a minute while jobs are healthy")
     log_format: Literal["console", "json"] = Field("console", description="how logs look on stderr")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from monitor.alerts import calendar
+from monitor.alerts.calendar import Market
 
 Array = NDArray[np.float64]
 
@@ -51,7 +52,7 @@ class Change(NamedTuple):
 def usual(at: Sequence[datetime], counts: Sequence[float], zone: str = "UTC") -> Usual:
     """The course that the same hours of other days and weeks suggest, with surges clipped away."""
     values = np.asarray(counts, dtype=np.float64)
-    slots = calendar.slots(np.array([one.timestamp() for one in at]), zone)
+    slots = calendar.slots(np.array([one.timestamp() for one in at]), Market(name=zone, zone=zone))
     clipped = values
     for _ in range(4):
         expected = _by_slot(clipped, slots)
@@ -66,7 +67,7 @@ def usual(at: Sequence[datetime], counts: Sequence[float], zone: str = "UTC") ->
 def seasonality(at: Sequence[datetime], counts: Sequence[float], zone: str = "UTC") -> Array:
     """168 factors around 1, Monday 00:00 first: how busy each hour of the week is."""
     values = np.asarray(counts, dtype=np.float64)
-    slots = calendar.slots(np.array([one.timestamp() for one in at]), zone)
+    slots = calendar.slots(np.array([one.timestamp() for one in at]), Market(name=zone, zone=zone))
     table = np.zeros(168)
     expected = _by_slot(values, slots)
     np.put(table, slots, expected)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from monitor.alerts.calendar import ANYWHERE
 from monitor.alerts.message import Naming
 from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.rules import Rule
@@ -356,8 +357,8 @@ def test_a_rule_is_measured_on_the_stored_past_once_there_is_enough_of_it(databa
     try:
         one.history(days=16)
         with transaction(one.database) as tx:
-            assert measure(tx, Rule(), one.at - timedelta(days=8)) is None
-            found = measure(tx, Rule(budget=0.5), one.at)
+            assert measure(tx, Rule(), ANYWHERE, one.at - timedelta(days=8)) is None
+            found = measure(tx, Rule(budget=0.5), ANYWHERE, one.at)
         assert found is not None
         assert found.rate <= 0.5
     finally:

@@ -100,8 +100,8 @@ def _two_steps(seen: Array, expected: Array, prior: Array, noise: Array) -> Arra
 
 
 def expected(normal: Normal, slots: NDArray[np.intp]) -> Array:
-    """(S, T) negatives expected in buckets of the given hours of the week."""
-    return normal.level[:, None] * normal.season[:, slots]
+    """(S, T) negatives expected in buckets of the given (S, T) hours of the week."""
+    return np.asarray(normal.level[:, None] * np.take_along_axis(normal.season, slots, axis=1))
 
 
 def fading(known: Array, keep: float) -> tuple[Array, Array]:
@@ -127,15 +127,13 @@ def learn(
     """Take in a block: (S, T) counts already clipped, `known` 1 where the bucket is known, else 0."""
     fades, keep = fading(known, 0.5 ** (bucket_s / LEVEL_HALF_LIFE_S))
     negative, share_negative, total = negative * known, share_negative * known * fades, total * known * fades
-    season = normal.season[:, slots]
-    per_hour = max(1.0, 3600.0 / bucket_s)
+    season = np.take_along_axis(normal.season, slots, axis=1)
     slot_seen, slot_expected = baseline.slot_seen.copy(), baseline.slot_expected.copy()
-    for slot in np.unique(slots):
-        here = slots == slot
-        slot_fades, kept = fading(known[:, here], SEASON_KEEP_PER_VISIT ** (1.0 / per_hour))
-        slot_seen[:, slot] = slot_seen[:, slot] * kept + (negative[:, here] * slot_fades).sum(1)
-        slot_expected[:, slot] *= kept
-        slot_expected[:, slot] += normal.level * (known[:, here] * slot_fades).sum(1)
+    keep_slot, rows = SEASON_KEEP_PER_VISIT ** min(1.0, bucket_s / 3600.0), np.arange(len(slots))
+    for t in range(slots.shape[1]):
+        here, kept = (rows, slots[:, t]), keep_slot ** known[:, t]
+        slot_seen[here] = slot_seen[here] * kept + negative[:, t]
+        slot_expected[here] = slot_expected[here] * kept + normal.level * known[:, t]
     return replace(
         baseline,
         stories=baseline.stories * keep + (negative * fades).sum(1),

@@ -42,7 +42,7 @@ class Block:
 
     at: Array
     slots: NDArray[np.intp]
-    """(T,) hour of the week, as monitor.alerts.calendar gives it."""
+    """(T,) hour of the week as monitor.alerts.calendar gives it, or (S, T), each scope by its own market."""
     negative: Array
     total: Array
     learn: bool = True
@@ -53,11 +53,12 @@ def advance(bank: Bank, block: Block) -> tuple[Bank, Surface]:
     """Judge the next buckets, in order, none twice. The readings depend on nothing later than themselves."""
     index = np.floor(block.at / (BLOCK * bank.bucket_s)).astype(np.int64)
     cuts = np.flatnonzero(np.diff(index)) + 1
+    slots = np.broadcast_to(block.slots, block.total.shape)
     surfaces = []
     for part in np.split(np.arange(len(block.at)), cuts):
         if index[part[0]] != np.floor(bank.at / (BLOCK * bank.bucket_s)):
             bank = refresh(bank)
-        piece = Block(block.at[part], block.slots[part], block.negative[:, part], block.total[:, part], block.learn)
+        piece = Block(block.at[part], slots[:, part], block.negative[:, part], block.total[:, part], block.learn)
         bank, surface = _take_in(bank, piece)
         surfaces.append(surface)
     if len(surfaces) == 1:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts import budget, detector, watch
+from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.episodes import Episode, Evidence
 from monitor.alerts.evaluate import Desk, Judgement, Standing, judge_bucket
 from monitor.alerts.readings import Reading
@@ -80,12 +81,13 @@ def past_of(
     stories: Mapping[str, Sequence[Evidence]],
     since: datetime,
     until: datetime,
+    markets: Markets = ANYWHERE,
 ) -> Past:
     """Run the detector over the past once, back-fills as if they had come live."""
     names = {one.scope for one in tallies}
     watched = [name for name in names if watches(rule, Scope.of(name))]
     floor = 0.0 if rule.budget is None else budget.floor_for(len(watched), rule.budget)
-    known = watch.new_watch(names, since)
+    known = watch.new_watch(names, since, markets)
     kept: list[tuple[datetime, Sequence[Reading]]] = []
     follow = np.full(len(known.bank.scopes), -np.inf)
     may = np.array([name in set(watched) for name in known.bank.scopes])

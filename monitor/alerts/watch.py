@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts import calendar, detector
+from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.types import BUCKET, Scope, Sentiment
 
 NOBODY = "all|nobody"
@@ -43,10 +44,11 @@ class Tally(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is known after the last final bucket, `at`."""
+    """What is known after the last final bucket, `at`, and which market each scope lives by."""
 
     bank: detector.Bank
     at: datetime
+    markets: Markets = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,10 @@ class Glance:
         return [datetime.fromtimestamp(float(at), UTC) for at in self.block.at]
 
 
-def new_watch(scopes: Iterable[str], first: datetime) -> Watch:
+def new_watch(scopes: Iterable[str], first: datetime, markets: Markets = ANYWHERE) -> Watch:
     """A watch that has learned nothing yet and takes in the bucket `first` next."""
     names = (NOBODY, *_wide_first(scopes))
-    return Watch(detector.new_bank(names, BUCKET_S, _parents(names)), first - BUCKET)
-
-
-def watch_of(bank: detector.Bank) -> Watch:
-    """The watch that goes on where a stored bank stopped."""
-    return Watch(bank, datetime.fromtimestamp(bank.at, UTC))
+    return Watch(detector.new_bank(names, BUCKET_S, _parents(names)), first - BUCKET, markets)
 
 
 def learn(watch: Watch, tallies: Sequence[Tally], until: datetime) -> Watch:
@@ -80,17 +77,17 @@ def learn(watch: Watch, tallies: Sequence[Tally], until: datetime) -> Watch:
         stop = min(watch.at + BUCKET * CHUNK, until - BUCKET)
         begin, end = (bisect_right(ordered, moment, key=lambda one: one.at) for moment in (watch.at, stop))
         part = ordered[begin:end]
-        bank, _ = detector.advance(watch.bank, _block(watch.bank, part, watch.at + BUCKET, stop, live=False))
-        watch = Watch(bank, stop)
+        bank, _ = detector.advance(watch.bank, _block(watch, watch.bank, part, stop, live=False))
+        watch = replace(watch, bank=bank, at=stop)
     return watch
 
 
 def glance(watch: Watch, tallies: Sequence[Tally], until: datetime, *, learns: bool = True) -> tuple[Watch, Glance]:
     """Judge the buckets after the last final one up to and with `until`, on what came live."""
     bank = with_scopes(watch.bank, {one.scope for one in tallies})
-    block = _block(bank, tallies, watch.at + BUCKET, until, live=True)
+    block = _block(watch, bank, tallies, until, live=True)
     after, surface = detector.advance(bank, replace(block, learn=learns))
-    return Watch(after, until), Glance(bank, block, surface)
+    return replace(watch, bank=after, at=until), Glance(bank, block, surface)
 
 
 def with_scopes(bank: detector.Bank, scopes: Iterable[str]) -> detector.Bank:
@@ -137,8 +134,9 @@ def _of(key: str) -> Scope:
 
 
 def _block(
-    bank: detector.Bank, tallies: Sequence[Tally], first: datetime, last: datetime, *, live: bool
+    watch: Watch, bank: detector.Bank, tallies: Sequence[Tally], last: datetime, *, live: bool
 ) -> detector.Block:
+    first = watch.at + BUCKET
     size = round((last - first) / BUCKET) + 1
     at: Array = first.timestamp() + BUCKET_S * np.arange(size, dtype=np.float64)
     marked, total = np.zeros((len(bank.scopes), size)), np.zeros((len(bank.scopes), size))
@@ -149,32 +147,40 @@ def _block(
             here = row[one.scope], column
             marked[here] += one.live_marked if live else one.marked
             total[here] += one.live_total if live else one.total
-    return detector.Block(at, calendar.slots(at), marked, total)
+    return detector.Block(at, calendar.slots_of(at, bank.scopes, watch.markets), marked, total)
 
 
 def sentiment_of(series: str) -> Sentiment:
     return "positive" if series.endswith("/positive") else "negative"
 
 
-def to_bytes(bank: detector.Bank) -> bytes:
-    """A bank as compressed arrays: no code, no pickles."""
+def to_bytes(watch: Watch) -> bytes:
+    """A watch as compressed arrays: no code, no pickles."""
     out = BytesIO()
-    arrays = {f"a{number}": array for number, array in enumerate(_arrays(bank))}
-    np.savez_compressed(out, scopes=np.array(bank.scopes), at=np.array(bank.at), **arrays)  # type: ignore[arg-type]
+    arrays = {f"a{number}": array for number, array in enumerate(_arrays(watch.bank))}
+    at, markets = np.array(watch.bank.at), np.array(_markets_of(watch.bank.scopes, watch.markets))
+    np.savez_compressed(out, scopes=np.array(watch.bank.scopes), at=at, markets=markets, **arrays)  # type: ignore[arg-type]
     return out.getvalue()
 
 
-def from_bytes(data: bytes) -> detector.Bank | None:
-    """The bank again; None where it was written by a detector of another shape, which must learn anew."""
+def from_bytes(data: bytes, markets: Markets = ANYWHERE) -> Watch | None:
+    """The watch that goes on where a stored one stopped; None where it must learn anew: its detector had another
+    shape, or its hours were another market's."""
     with np.load(BytesIO(data), allow_pickle=False) as stored:
         names = tuple(str(one) for one in stored["scopes"])
         empty = detector.new_bank(names, BUCKET_S, _parents(names))
         wanted = list(_arrays(empty))
-        arrays = [stored[f"a{number}"] for number in range(len(stored.files) - 2)]
+        arrays = [stored[name] for name in stored.files if name not in ("scopes", "at", "markets")]
+        if "markets" not in stored.files or stored["markets"].tolist() != _markets_of(names, markets):
+            return None
         if [one.shape for one in arrays] != [one.shape for one in wanted]:
             return None
-        bank: detector.Bank = _filled(empty, iter(arrays))
-        return replace(bank, at=float(stored["at"]))
+        bank: detector.Bank = replace(_filled(empty, iter(arrays)), at=float(stored["at"]))
+        return Watch(bank, datetime.fromtimestamp(bank.at, UTC), markets)
+
+
+def _markets_of(scopes: Sequence[str], markets: Markets) -> list[str]:
+    return [markets.of(scope).name for scope in scopes]
 
 
 def _arrays(value: Any) -> Iterable[NDArray[Any]]:

@@ -61,7 +61,8 @@ def backtest(
         raise typer.Exit(1 if bad else 0)
     from monitor import app as wiring
     from monitor.backtest_command import backtest_stored
+    from monitor.markets import load_markets
 
     settings = start("backtest", level="warning")
     with wiring.database(settings) as database, open_output(output) as out:
-        backtest_stored(database, out, budget, days, datetime.now(UTC))
+        backtest_stored(database, out, budget, days, datetime.now(UTC), load_markets(settings.market))

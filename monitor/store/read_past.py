@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from monitor.alerts.calendar import Markets
 from monitor.alerts.episodes import Evidence
 from monitor.alerts.past import Past, Verdict, past_of
 from monitor.alerts.rules import Rule, watches
@@ -15,7 +16,9 @@ from monitor.store.alerts import Transaction, column_of
 from monitor.types import Scope, Sentiment, bucket_of
 
 
-def load_past(tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime) -> Past | None:
+def load_past(
+    tx: Transaction, model: int, rule: Rule, markets: Markets, since: datetime, until: datetime
+) -> Past | None:
     """The stored past as the rule would have seen it; None where nothing was counted."""
     first = first_count(tx, model, since)
     if first is None:
@@ -25,7 +28,7 @@ def load_past(tx: Transaction, model: int, rule: Rule, since: datetime, until: d
     counted = tallies_of(tx, model, rule, begin, end, least_stories=least)
     names = sorted({one.scope for one in counted if watches(rule, Scope.of(one.scope))})
     stories = past_stories(tx, model, rule, rule.sentiment, names, begin, end)
-    return past_of(rule, counted, stories, begin, end)
+    return past_of(rule, counted, stories, begin, end, markets)
 
 
 def past_stories(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts import calendar, detector
+from monitor.alerts.calendar import EVERYWHERE, Market
 from monitor.alerts.state import EpisodeState, Levels, Transition, step
 
 Array = NDArray[np.float64]
@@ -19,9 +19,9 @@ def moments(weeks: float, bucket_s: float = 300.0, first: float = MONDAY) -> Arr
     return first + bucket_s * np.arange(round(weeks * 604800 / bucket_s), dtype=np.float64)
 
 
-def rhythm(at: Array, zone: str = "UTC") -> Array:
+def rhythm(at: Array, market: Market = EVERYWHERE) -> Array:
     """Busy at 14:00, half asleep at night, slow at weekends; mean about 1."""
-    slot = calendar.slots(at, zone)
+    slot = calendar.slots(at, market)
     return np.asarray((1 + 0.6 * np.cos(2 * np.pi * (slot % 24 - 14) / 24)) * np.where(slot // 24 >= 5, 0.6, 1.0))
 
 
@@ -31,11 +31,9 @@ def draw(seed: int, mean: Array, size: float = 10.0) -> Array:
     return generator.poisson(generator.gamma(size, mean / size)).astype(np.float64)
 
 
-def block_of(
-    at: Array, negative: Array, total: Array, zone: str = "UTC", holidays: Collection[date] = frozenset()
-) -> detector.Block:
+def block_of(at: Array, negative: Array, total: Array, market: Market = EVERYWHERE) -> detector.Block:
     """One scope's block."""
-    return detector.Block(at, calendar.slots(at, zone, holidays), negative[None], total[None])
+    return detector.Block(at, calendar.slots(at, market), negative[None], total[None])
 
 
 def run(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from monitor.alerts import detector
+from monitor.alerts import calendar, detector
+from monitor.alerts.calendar import Market
 from monitor.alerts.state import Levels
 from tests.alerts.streams import MONDAY, block_of, draw, moments, opened, rhythm, run
 
@@ -144,13 +145,13 @@ def test_a_bucket_that_late_stories_still_fill_is_judged_again_from_the_last_fin
     assert again.severity[0, 0] == before.severity[0, 0]
 
 
-@pytest.mark.parametrize("zone", ["America/New_York"])
-def test_a_clock_change_moves_the_working_day_and_not_the_alarm(zone: str) -> None:
+def test_a_clock_change_moves_the_working_day_and_not_the_alarm() -> None:
+    new_york = Market(name="XNYS", zone="America/New_York")
     at = moments(5, first=datetime(2026, 2, 9, tzinfo=UTC).timestamp())  # New York's clocks change on 8 March
-    open_hours = ((rhythm(at, zone) > 1.2) * 4.0) + 0.2
+    open_hours = ((rhythm(at, new_york) > 1.2) * 4.0) + 0.2
     negative, total = draw(4, open_hours * 1.5), draw(6, open_hours * 5)
 
-    _, surface, changes = run(block_of(at, negative, negative + total, zone), LEVELS)
+    _, surface, changes = run(block_of(at, negative, negative + total, new_york), LEVELS)
 
     monday = datetime(2026, 3, 9, tzinfo=UTC).timestamp()
     assert [one for one in opened(changes) if monday <= one.timestamp() < monday + 86400] == []
@@ -159,15 +160,18 @@ def test_a_clock_change_moves_the_working_day_and_not_the_alarm(zone: str) -> No
     assert surface.severity[0, after].max() < in_utc.severity[0, after].max()
 
 
-def test_a_holiday_is_expected_to_be_as_quiet_as_a_sunday() -> None:
-    at = moments(4)
-    holiday = date(2026, 1, 26)  # a Monday
-    negative = draw(7, np.where(at // 86400 * 86400 == datetime(2026, 1, 26, tzinfo=UTC).timestamp(), 0.6, 1.0) * 2)
-    block = block_of(at, negative, negative * 3, holidays=frozenset({holiday}))
+def test_each_scope_lives_by_its_own_market_and_reads_as_if_it_were_alone() -> None:
+    at, abroad = moments(4), Market(name="XTKS", zone="Asia/Tokyo")
+    here, there = draw(12, 2 * rhythm(at)), draw(13, 2 * rhythm(at, abroad))
+    together = detector.Block(
+        at, np.stack([calendar.slots(at), calendar.slots(at, abroad)]), np.stack([here, there]), np.stack([here, there])
+    )
 
-    assert set((block.slots[at // 86400 * 86400 == datetime(2026, 1, 26, tzinfo=UTC).timestamp()] // 24).tolist()) == {
-        6
-    }
+    _, both = detector.advance(detector.new_bank(("topic:T", "company:6758.T"), 300.0), together)
+
+    for row, block in enumerate((block_of(at, here, here), block_of(at, there, there, abroad))):
+        _, alone, _ = run(block, LEVELS)
+        np.testing.assert_allclose(both.severity[row], alone.severity[0], rtol=1e-9, atol=1e-12)
 
 
 def test_a_young_scope_says_how_long_it_must_learn_and_never_rings_before() -> None:
