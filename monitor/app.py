@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -15,6 +15,7 @@ from monitor.classifier.protocol import Classifier
 from monitor.entities import Companies, load_companies
 from monitor.errors import TocsinError
 from monitor.registry import find_model, read_manifest
+from monitor.rescoring import Loadable
 from monitor.settings import Settings
 from monitor.store.engine import Database, open_database, patiently
 from monitor.store.migrate import current, migrate, newest
@@ -101,6 +102,16 @@ def loader(settings: Settings) -> Callable[[str], Classifier]:
         return load_classifier(version, settings.data_dir, settings.device)
 
     return load
+
+
+def version(settings: Settings, name: str) -> Loadable:
+    """A version by its name, its folder or the hub. ModelUnavailable where its artefacts are not here."""
+    folder = find_model(name, settings.data_dir)
+    return Loadable(read_manifest(folder), lambda: loader(settings)(str(folder)))
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
 
 
 def first_model(settings: Settings, opened: Database, now: datetime) -> str:

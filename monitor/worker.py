@@ -23,11 +23,12 @@ from monitor.classifier.protocol import Classifier
 from monitor.codec import decode
 from monitor.entities import Companies, tag_many
 from monitor.errors import BadDeploy, ModelUnavailable
+from monitor.judging import judged
 from monitor.store.engine import Database, patiently
 from monitor.store.models import in_service
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.text import clean
-from monitor.types import Article, Classified, Passage, RawArticle, Rejected
+from monitor.types import Article, Classified, RawArticle, Rejected
 
 POLL_BATCHES = 8
 POLL_TIMEOUT_S = 1.0
@@ -187,14 +188,7 @@ def read(messages: Sequence[Message]) -> Reading:
 
 def judge(articles: Sequence[Article], classifier: Classifier, companies: Companies) -> list[Classified]:
     """Tag the companies and classify, in the order given."""
-    tagged = tag_many(articles, companies)
-    passages = [Passage(one.article.text, tuple(mention.surface for mention in one.mentions)) for one in tagged]
-    if not passages:
-        return []
-    with metrics.BATCH_SECONDS.labels("classify").time():
-        judgements = classifier.classify(passages)
-    metrics.CLASSIFIED.labels(classifier.version).inc(len(passages))
-    return [Classified(one, judgement, classifier.version) for one, judgement in zip(tagged, judgements, strict=True)]
+    return judged(tag_many(articles, companies), classifier)
 
 
 @dataclass

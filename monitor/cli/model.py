@@ -60,3 +60,23 @@ def show_model(name: Annotated[str, typer.Argument(help="a name or a folder")]) 
     from training.commands import show_model as show
 
     print(show(name, start("models", level="warning").data_dir))
+
+
+@verbs.command()
+def rescore(
+    since: Annotated[datetime, typer.Option(help="judge news counted on this day or later (UTC)")],
+    model: Annotated[str | None, typer.Option(help="a version; the one in service if absent")] = None,
+) -> None:
+    """Judge stored news under a version that has not yet. Adds, never overwrites, rings nothing; goes on if stopped."""
+    from monitor import app as wiring
+    from monitor.errors import UsageError
+    from monitor.rescoring import rescore_stored
+    from monitor.store.models import in_service
+
+    settings = start("rescore", level="warning")
+    with wiring.database(settings) as database:
+        name = model or in_service(database)
+        if name is None:
+            raise UsageError("no model is in service; name one with --model")
+        done = rescore_stored(database, wiring.version(settings, name), since.replace(tzinfo=UTC), wiring.clock)
+    print(f"{done.version}: {done.scored:,} articles judged, {done.known:,} were already")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
@@ -97,16 +97,17 @@ def _recount_story(cursor: Cursor[Any], story: str) -> None:
     members = tagged_articles(cursor, "a.story = %s ORDER BY a.stored_at, a.counted_at, a.id", [story])
     said = labelled(cursor, [one.tagged.article.id for one in members])
     for model, version in cursor.execute("SELECT id, version FROM models ORDER BY id").fetchall():
-        wanted = _wanted(cursor, members, said, model, version)
-        scopes = scope_ids(cursor, {part.tally.scope for part in wanted})
-        fitting: dict[tuple[int, str, str], Part] = {}
-        for part in wanted:
-            fitting.setdefault((scopes[part.tally.scope], part.tally.kind, part.article), part)
         counted = cursor.execute(
             "SELECT scope, kind, article, at, negative, positive, score, is_backfill FROM story_counts"
             " WHERE story = %s AND model = %s",
             [story, model],
         ).fetchall()
+        late = {row[2]: row[-1] for row in counted}
+        wanted = _wanted(cursor, members, said, late, model, version)
+        scopes = scope_ids(cursor, {part.tally.scope for part in wanted})
+        fitting: dict[tuple[int, str, str], Part] = {}
+        for part in wanted:
+            fitting.setdefault((scopes[part.tally.scope], part.tally.kind, part.article), part)
         kept = [row[:3] for row in counted if _is_same(fitting.get(row[:3]), row[3:])]
         uncount(cursor, story, model, [row[:2] for row in counted if row[:3] not in kept])
         # Those who counted come first, the rest in the order in which they came.
@@ -114,7 +115,10 @@ def _recount_story(cursor: Cursor[Any], story: str) -> None:
         count(cursor, [*before, *wanted], model)
 
 
-def _wanted(cursor: Cursor[Any], members: Sequence[InStory], said: Any, model: int, version: str) -> list[Part]:
+def _wanted(
+    cursor: Cursor[Any], members: Sequence[InStory], said: Any, late: Mapping[str, bool], model: int, version: str
+) -> list[Part]:
+    """What each article would count for. `late` says of those that count already whether they came as back-fill."""
     story = members[0].story
     return [
         part
@@ -122,7 +126,7 @@ def _wanted(cursor: Cursor[Any], members: Sequence[InStory], said: Any, model: i
         for part in parts_of(
             one,
             story,
-            is_backfill=one.tagged.article.is_backfill,
+            is_backfill=late.get(one.tagged.article.id, one.tagged.article.is_backfill),
             labelled=said.get(one.tagged.article.id, UNLABELLED),
         )
     ]

@@ -67,14 +67,24 @@ def in_service(database: Database) -> str | None:
     return current.version if current else None
 
 
-def put_in_service(database: Database, version: str, who: str, reason: str, now: datetime) -> str | None:
+ANY = "any"
+
+
+def put_in_service(
+    database: Database, version: str, who: str, reason: str, now: datetime, *, instead_of: str | None = ANY
+) -> str | None:
     """From now on workers score with this version, and charts and alerts read it. Returns the one before it.
 
-    UsageError for a version this database doesn't know. That it has its own history is the caller's to see to.
+    UsageError for a version this database doesn't know, or where another than `instead_of` is in service by now.
+    That it has its own history is the caller's to see to.
     """
     with transaction(database) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.SERVICE})
         before = _newest(connection)
+        if instead_of not in (ANY, before and before.version):
+            raise UsageError(
+                f"{before.version if before else 'no model'} has entered service meanwhile; look, then promote again"
+            )
         _serve(connection, version, who, reason, now)
     return before.version if before else None
 
@@ -83,6 +93,14 @@ def service_history(database: Database) -> list[Service]:
     """Newest first."""
     with transaction(database) as connection:
         return [Service(*row) for row in connection.execute(text(_SERVICES))]
+
+
+def manifest_of(database: Database, version: str) -> dict[str, Any] | None:
+    """What a version said of itself when it was made known here; None for an unknown one."""
+    with transaction(database) as connection:
+        row = connection.execute(text("SELECT manifest FROM models WHERE version = :version"), {"version": version})
+        found: dict[str, Any] | None = row.scalar()
+    return found
 
 
 def registered(database: Database) -> list[Registered]:

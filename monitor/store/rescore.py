@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from monitor.store.counting import UNLABELLED
+from monitor.store.counting import UNLABELLED, is_late
 from monitor.store.engine import Database, cursor_of, lock, transaction
 from monitor.store.save import model_id, write_scores
 from monitor.store.stored import labelled, tagged_articles
@@ -40,8 +40,24 @@ def unscored(
     return [one.tagged for one in found]
 
 
+def missed(database: Database, version: str, since: datetime, limit: int) -> list[TaggedArticle]:
+    """Articles stored at `since` or later, whenever they count, that the version has not judged."""
+    condition = (
+        "a.stored_at >= %s AND NOT EXISTS (SELECT 1 FROM scores s WHERE s.article = a.id AND s.model = %s)"
+        " ORDER BY a.counted_at, a.id LIMIT %s"
+    )
+    with transaction(database) as connection:
+        cursor = cursor_of(connection)
+        found = tagged_articles(cursor, condition, [since, model_id(cursor, version), limit])
+    return [one.tagged for one in found]
+
+
 def save_scores(database: Database, classified: Sequence[Classified], now: datetime) -> int:
-    """Keep one version's judgements of stored articles, and count their stories under it; how many were new."""
+    """Keep one version's judgements of stored articles, and count their stories under it; how many were new.
+
+    What is older than LATE counts as back-fill: it never opens or grows an episode, and the detector learns it anew.
+    What is younger is the present's news and stays so: an episode that is open goes on under the version.
+    """
     if not classified:
         return 0
     with transaction(database) as connection:
@@ -58,7 +74,7 @@ def save_scores(database: Database, classified: Sequence[Classified], now: datet
         for one in fresh:
             article = one.tagged.article
             label = said.get(article.id, UNLABELLED)
-            parts += parts_of(one, stories[article.id], is_backfill=article.is_backfill, labelled=label)
+            parts += parts_of(one, stories[article.id], is_backfill=is_late(article, now), labelled=label)
         count(cursor, parts, model)
     return len(fresh)
 
