@@ -44,18 +44,24 @@ class Verdict:
 
 
 def decide(gate: Sequence[Trial], audits: Sequence[Trial], force: str = "") -> Verdict:
-    """The decision over all heads. `force`, a person's reason, stands in for too few audit labels and nothing else."""
-    against = [reason for trial in gate for reason in _worse(trial)]
+    """The decision over all heads.
+
+    `force`, a person's reason, stands in for evidence that is not there: too few audit labels, no gate split. It never
+    stands against evidence.
+    """
     count = sum(len(trial.labels) for trial in audits)
-    if count < FEWEST_AUDITS and not force.strip():
-        against.append(f"{count} audit labels, {FEWEST_AUDITS} are needed; label more, or --force REASON")
-    if count >= FEWEST_AUDITS:
-        against += _not_better(audits)
+    has_gate, has_audits = any(len(trial.labels) for trial in gate), count >= FEWEST_AUDITS
+    lacking = [] if has_gate else ["no gate split (--data FOLDER names the labelled files)"]
+    lacking += [] if has_audits else [f"{count} audit labels of {FEWEST_AUDITS} (`tocsin labels queue` draws more)"]
+    against = [reason for trial in gate for reason in _worse(trial)]
+    against += _not_better(audits) if has_audits else []
+    if lacking and not force.strip():
+        against.append(f"there are {' and '.join(lacking)}; bring what is missing, or --force REASON")
     if against:
         return Verdict(False, tuple(against))
-    if count < FEWEST_AUDITS:
-        return Verdict(True, (f"forced with {count} audit labels: {force.strip()}",))
-    return Verdict(True, (f"not worse on the gate split, better on {count} audit labels",))
+    passed = ["not worse on the gate split"] if has_gate else []
+    passed += [f"better on {count} audit labels"] if has_audits else []
+    return Verdict(True, (*passed, *([f"forced with {' and '.join(lacking)}: {force.strip()}"] if lacking else [])))
 
 
 def _worse(trial: Trial) -> list[str]:

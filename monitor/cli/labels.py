@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.shared import FileArgument, OutputOption, start
+from monitor.cli.shared import FileArgument, OutputOption, person, start
 
 verbs = typer.Typer()
 labels_app = typer.Typer(no_args_is_help=True, help="People's labels: import, export, queue.")
@@ -46,7 +45,7 @@ def import_labels(
     from training.label_lines import import_labels as keep
 
     settings = start("labels", level="warning")
-    name = who or settings.dashboard_user or getpass.getuser()
+    name = who or person(settings)
     with wiring.database(settings) as database, open_lines(file) as lines:
         topics = topics_in_service(database)
         count = keep(database, lines, topics, name, datetime.now(UTC), lambda said: print(said, file=sys.stderr))

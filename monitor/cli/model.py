@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.shared import start
+from monitor.cli.shared import person, start
 
 verbs = typer.Typer()
-models_app = typer.Typer(no_args_is_help=True, help="Versions of the model that are here: list, show.")
+models_app = typer.Typer(help="Versions of the model: which serves, which are here.")
 verbs.add_typer(models_app, name="models")
 
 DataOption = Annotated[Path, typer.Option(help="the folder of labelled sets: twitter-financial-news/, sentfin/")]
@@ -44,6 +44,19 @@ def evaluate(
 
     settings = start("evaluate", level="warning")
     evaluate_version(model, settings.data_dir, data, split, datetime.now(UTC))
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """Which version is in service, which were before, which are here."""
+    if context.invoked_subcommand is None:
+        from monitor import app as wiring
+        from training.commands import list_models as here
+        from training.promote import service_lines
+
+        settings = start("models", level="warning")
+        with wiring.database(settings) as database:
+            print("\n".join([*service_lines(database), "", *here(settings.data_dir)]))
 
 
 @models_app.command("list")
@@ -80,3 +93,39 @@ def rescore(
             raise UsageError("no model is in service; name one with --model")
         done = rescore_stored(database, wiring.version(settings, name), since.replace(tzinfo=UTC), wiring.clock)
     print(f"{done.version}: {done.scored:,} articles judged, {done.known:,} were already")
+
+
+@verbs.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="the candidate: a name or a folder")],
+    data: Annotated[Path | None, typer.Option(help="the folder of labelled sets, for the gate split")] = None,
+    force: Annotated[str, typer.Option(help="why it shall serve where labels to judge it by are lacking; kept")] = "",
+) -> None:
+    """Put a version in service if it is better: the gate, its last 35 days re-scored, the flip. Workers follow."""
+    from monitor import app as wiring
+    from training.promote import gate_split
+    from training.promote import promote as put_in_service
+
+    settings = start("promote", level="warning")
+    with wiring.database(settings) as database:
+        put_in_service(
+            database,
+            wiring.version(settings, version),
+            lambda name: wiring.version(settings, name),
+            gate_split(data) if data else (),
+            person(settings),
+            force,
+            wiring.clock,
+            print,
+        )
+
+
+@verbs.command()
+def rollback(reason: Annotated[str, typer.Option(help="why; kept")] = "") -> None:
+    """Put the version that served before in service again, with what it has missed since."""
+    from monitor import app as wiring
+    from training.promote import roll_back
+
+    settings = start("rollback", level="warning")
+    with wiring.database(settings) as database:
+        roll_back(database, lambda name: wiring.version(settings, name), person(settings), reason, wiring.clock, print)

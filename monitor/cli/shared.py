@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -23,3 +24,8 @@ def start(program: str, *, level: str | None = None) -> Settings:
     if level is None:
         serve_metrics(settings.metrics_port)
     return settings
+
+
+def person(settings: Settings) -> str:
+    """The name written beside what is done."""
+    return settings.dashboard_user or getpass.getuser()

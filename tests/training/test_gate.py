@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.gate import FEWEST_AUDITS, Trial, Verdict, decide
+from training.gate import FEWEST_AUDITS, Trial, decide
 
 CLASSES = ("negative", "neutral", "positive")
 LABELS = np.arange(600) % 3
@@ -57,5 +57,18 @@ def test_without_any_audit_label_nothing_is_promoted() -> None:
     assert not decide([trial(EVEN, BETTER)], []).promoted
 
 
+def test_without_a_gate_split_better_audits_need_a_person_s_reason() -> None:
+    assert "no gate split" in decide([], [trial(EVEN, BETTER)]).reasons[0]
+    promoted = decide([], [trial(EVEN, BETTER)], "files are lost")
+    assert promoted.promoted
+    assert promoted.reasons[0] == "better on 600 audit labels"
+    assert promoted.reasons[1].endswith(": files are lost")
+
+
 def test_a_verdict_has_a_reason_either_way() -> None:
-    assert decide([], [], "first model") == Verdict(True, ("forced with 0 audit labels: first model",))
+    forced = decide([], [], "first model")
+    assert forced.promoted
+    assert forced.reasons == (
+        "forced with no gate split (--data FOLDER names the labelled files) and"
+        " 0 audit labels of 200 (`tocsin labels queue` draws more): first model",
+    )

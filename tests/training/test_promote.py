@@ -1,0 +1,213 @@
+"""A candidate's way into service and back: the gate, its own past first, the flip, nothing of the news left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from monitor.errors import TocsinError, UsageError
+from monitor.rescoring import Loadable
+from monitor.store.counts import recount
+from monitor.store.engine import Database
+from monitor.store.labels import Label, add_labels, labels
+from monitor.store.models import in_service, put_in_service, register, service_history
+from monitor.store.save import save
+from monitor.types import SENTIMENTS, Judgement, Passage, Probabilities
+from tests.contracts.test_store import NOW, article, database, everything, judged, rows
+from tests.test_rescoring import loadable
+from training.data import Example
+from training.promote import audits_of, promote, questions_of, roll_back, service_lines, trials
+
+__all__ = ["database"]
+DAYS_AGO = NOW - timedelta(days=3)
+
+
+@dataclass
+class Skilled:
+    """Knows the true sentiment, which stands in the text, and errs on every `errs`-th text."""
+
+    version: str
+    errs: int
+    saw: Callable[[], None] = lambda: None
+    seen: list[str] = field(default_factory=list)
+
+    def classify(self, passages: Sequence[Passage]) -> list[Judgement]:
+        self.saw()
+        return [self._judge(one.text) for one in passages]
+
+    def _judge(self, text: str) -> Judgement:
+        self.seen.append(text)
+        number = int(text.split()[1])
+        odds = [0.05, 0.05, 0.05]
+        odds[(number + (number // 3 % self.errs == 0)) % 3] = 0.9
+        return Judgement("Earnings", 0.9, Probabilities(*odds))
+
+
+def truth(number: int) -> str:
+    return SENTIMENTS[number % 3]
+
+
+GATE = [Example(f"Report {n} of the gate", "sentiment", sentiment=n % 3) for n in range(300)]
+
+
+def news(database: Database, count: int, audits: int = 0) -> None:
+    """Articles of three days ago under the version `one`, and audit labels of some."""
+    save(database, [judged(article(n, at=DAYS_AGO + timedelta(seconds=n))) for n in range(count)], [], [], DAYS_AGO)
+    said = [
+        Label(article=f"a{n}", task="sentiment", value=truth(n), origin="audit", who="ann", at=NOW)
+        for n in range(audits)
+    ]
+    add_labels(database, said)
+
+
+@dataclass
+class Desk:
+    """Calls promote and roll_back as the command does."""
+
+    database: Database
+    versions: dict[str, Skilled]
+    told: list[str] = field(default_factory=list)
+    on: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What happens when a line that holds these words is told."""
+
+    def find(self, name: str) -> Loadable:
+        return loadable(self.versions[name])
+
+    def tell(self, line: str) -> None:
+        self.told.append(line)
+        for words, act in self.on.items():
+            if words in line:
+                act()
+
+    def promote(self, name: str, gate: Sequence[Example] = GATE, force: str = "") -> None:
+        promote(self.database, self.find(name), self.find, gate, "ann", force, self.clock, self.tell, settle_s=0)
+
+    def roll_back(self) -> str:
+        return roll_back(self.database, self.find, "bob", "it rang all night", self.clock, self.tell, settle_s=0)
+
+    def clock(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    known = (Skilled("one", 5), Skilled("better", 20), Skilled("worse", 2))
+    return Desk(database, {each.version: each for each in known})
+
+
+def test_a_better_candidate_serves_with_its_own_past_and_the_gate_s_reason(desk: Desk) -> None:
+    news(desk.database, 240, audits=240)
+    serving: set[str | None] = set()
+    desk.versions["better"].saw = lambda: serving.add(in_service(desk.database))
+    desk.promote("better")
+    assert serving == {"one"}, "all of its past was judged before the flip"
+    newest = service_history(desk.database)[0]
+    assert (newest.version, newest.who) == ("better", "ann")
+    assert newest.reason == "not worse on the gate split; better on 240 audit labels"
+    past = everything(desk.database, model="better", minutes=1440)["all", "news"]
+    assert (past.total, past.backfilled) == (240, 240)
+    assert not list(recount(desk.database))
+
+
+def test_a_worse_candidate_stays_out_is_told_why_and_judges_no_news(desk: Desk) -> None:
+    news(desk.database, 240, audits=240)
+    with pytest.raises(TocsinError, match="one stays in service, worse does not pass: sentiment: worse on the gate"):
+        desk.promote("worse")
+    assert in_service(desk.database) == "one"
+    assert rows(desk.database, "SELECT count(*) FROM scores WHERE model = 2") == [(0,)]
+
+
+def test_few_audits_or_no_gate_split_ask_for_a_reason_which_is_kept_with_who_and_when(desk: Desk) -> None:
+    news(desk.database, 30, audits=30)
+    with pytest.raises(
+        TocsinError, match=r"no gate split .*--data FOLDER.* and 30 audit labels of 200 .*--force REASON"
+    ):
+        desk.promote("better", gate=())
+    desk.promote("better", gate=(), force="the new desk starts today")
+    newest = service_history(desk.database)[0]
+    assert newest.reason.endswith(": the new desk starts today")
+    assert (newest.who, newest.since) == ("ann", NOW)
+
+
+def test_what_the_old_version_saves_after_the_flip_is_judged_by_the_new_one(desk: Desk) -> None:
+    news(desk.database, 5)
+
+    def old_worker() -> None:
+        save(
+            desk.database,
+            [judged(article(900, at=NOW)), judged(article(901, at=DAYS_AGO, is_backfill=True))],
+            [],
+            [],
+            NOW,
+        )
+
+    desk.on["better is in service"] = old_worker
+    desk.promote("better", force="test")
+    assert rows(desk.database, "SELECT count(*) FROM scores WHERE model = 2") == [(7,)]
+    assert everything(desk.database, model="better", minutes=1440)["all", "news"].total == 1
+    assert desk.told[-1] == "2 articles that one took meanwhile are judged by better, too"
+
+
+def test_whoever_is_overtaken_by_another_promotion_changes_nothing(desk: Desk) -> None:
+    news(desk.database, 5)
+    desk.on["better has judged"] = lambda: _serve(desk.database, "worse")
+    with pytest.raises(UsageError, match="worse has entered service meanwhile"):
+        desk.promote("better", force="test")
+    assert in_service(desk.database) == "worse"
+
+
+def _serve(database: Database, version: str) -> None:
+    register(database, version, {}, NOW)
+    put_in_service(database, version, "zoe", "first", NOW)
+
+
+def test_stopped_between_flip_and_catching_up_it_is_called_again(desk: Desk) -> None:
+    news(desk.database, 5)
+    desk.promote("better", force="test")
+    save(desk.database, [judged(article(900, at=NOW))], [], [], NOW)
+    desk.promote("better")
+    assert rows(desk.database, "SELECT count(*) FROM scores WHERE model = 2") == [(6,)]
+    assert len(service_history(desk.database)) == 2
+
+
+def test_a_rollback_brings_the_version_before_back_with_what_it_has_missed(desk: Desk) -> None:
+    news(desk.database, 5)
+    with pytest.raises(UsageError, match="no other version was in service"):
+        desk.roll_back()
+    desk.promote("better", force="test")
+    save(desk.database, [judged(article(900, at=NOW), model="better")], [], [], NOW)
+    assert desk.roll_back() == "one"
+    assert in_service(desk.database) == "one"
+    assert rows(desk.database, "SELECT model, count(*) FROM scores GROUP BY 1 ORDER BY 1") == [(1, 6), (2, 6)]
+    lines = service_lines(desk.database)
+    assert "in service  one" in lines[0]
+    assert "rolled back from better: it rang all night" in lines[0]
+    assert "bob" in lines[0]
+    assert len(lines) == 3
+
+
+def test_only_audits_are_compared_on_the_newest_of_each_question(database: Database) -> None:
+    news(database, 3)
+    when = NOW + timedelta(hours=1)
+    add_labels(
+        database,
+        [
+            Label(article="a0", task="sentiment", value="negative", origin="audit", who="ann", at=NOW),
+            Label(article="a0", task="sentiment", value="positive", origin="audit", who="ann", at=when),
+            Label(article="a0", task="sentiment", value="neutral", origin="correction", who="bob", at=when),
+            Label(article="a1", task="topic", value="Legal", origin="correction", who="bob", at=when),
+        ],
+    )
+    asked = audits_of(labels(database))
+    assert [(one.head, one.answer) for one in asked] == [("sentiment", "positive")]
+    assert asked[0].passage.text == article(0).title
+
+
+def test_a_topic_that_one_version_does_not_know_counts_against_it() -> None:
+    asked = questions_of([Example("x", "topic", topic="Legal"), Example("y", "topic", topic="IPO")])
+    (found,) = trials(asked, ["Legal", "IPO"], ["Legal", "M&A"])
+    assert [found.classes[at] for at in found.candidate] == ["Legal", "M&A"]
+    assert [found.classes[at] for at in found.labels] == ["Legal", "IPO"]

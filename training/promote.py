@@ -1,0 +1,207 @@
+"""A candidate into service: the gate, then its own history, then the flip, then what the old version took meanwhile.
+
+Decides nothing itself (gate.decide does) and classifies through the code that serves. The order matters: before the
+flip the candidate has judged the last 35 days, so that no curve mixes two versions and no detector goes blind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.classifier.protocol import Classifier
+from monitor.errors import TocsinError, UsageError
+from monitor.rescoring import HISTORY, Clock, Loadable, catch_up, introduce, rescore_stored
+from monitor.store.engine import Database
+from monitor.store.labels import LabelledText, labels
+from monitor.store.models import in_service, put_in_service, registered, service_history
+from monitor.types import SENTIMENTS, Judgement, Passage
+from training.data import Example, read_examples, split
+from training.gate import Trial, Verdict, decide
+
+NEWEST_AUDITS = 2_000
+HEADS = ("topic", "sentiment", "company")
+SETTLE_S = 15.0
+"""Workers take up a version within 10 s of the flip; what they save until then is judged again."""
+LOOK_EVERY_S = 2.0
+Tell = Callable[[str], None]
+
+
+class Question(NamedTuple):
+    """A passage with the answer that one head should give."""
+
+    head: str
+    passage: Passage
+    answer: str
+
+
+def promote(
+    database: Database,
+    candidate: Loadable,
+    champion: Callable[[str], Loadable],
+    gate_split: Sequence[Example],
+    who: str,
+    force: str,
+    clock: Clock,
+    tell: Tell,
+    settle_s: float = SETTLE_S,
+) -> None:
+    """TocsinError says why a candidate stays out. Stopped anywhere, it can be called again.
+
+    `champion` finds a version's artefacts by its name.
+    """
+    version, before = candidate.manifest.version, in_service(database)
+    introduce(database, candidate.manifest, clock())
+    if version == before:
+        tell(f"{version} is in service already; what others took since then is judged now")
+        since = service_history(database)[0].since - timedelta(hours=1)
+        _settle(database, candidate.load(), since, clock, 0)
+        return
+    reasons: tuple[str, ...] = ("the database's first model",)
+    if before is not None:
+        verdict = weigh(database, candidate, champion(before), gate_split, force, tell)
+        reasons = verdict.reasons
+        if not verdict.promoted:
+            raise TocsinError(f"{before} stays in service, {version} does not pass: " + "; ".join(reasons))
+        tell(f"{version} passes: " + "; ".join(reasons))
+    _flip(database, candidate, before, who, "; ".join(reasons), clock, tell, settle_s)
+
+
+def roll_back(
+    database: Database,
+    find: Callable[[str], Loadable],
+    who: str,
+    reason: str,
+    clock: Clock,
+    tell: Tell,
+    settle_s: float = SETTLE_S,
+) -> str:
+    """The version that was in service before this one, with what it has missed; its name."""
+    history = service_history(database)
+    earlier = [one.version for one in history if one.version != history[0].version]
+    if not earlier:
+        raise UsageError("no other version was in service before; `tocsin promote VERSION` brings one")
+    why = f"rolled back from {history[0].version}" + (f": {reason}" if reason else "")
+    _flip(database, find(earlier[0]), history[0].version, who, why, clock, tell, settle_s)
+    return earlier[0]
+
+
+def _flip(
+    database: Database,
+    model: Loadable,
+    before: str | None,
+    who: str,
+    reason: str,
+    clock: Clock,
+    tell: Tell,
+    settle_s: float,
+) -> None:
+    began, version = clock(), model.manifest.version
+    classifier = model.load()
+    loaded = model._replace(load=lambda: classifier)
+    done = rescore_stored(database, loaded, began - HISTORY, clock)
+    tell(f"{version} has judged the last {HISTORY.days} days: {done.scored:,} articles now, {done.known:,} before")
+    put_in_service(database, version, who, reason, clock(), instead_of=before)
+    tell(f"{version} is in service")
+    late = _settle(database, classifier, began, clock, settle_s)
+    tell(
+        f"{late:,} articles that {before} took meanwhile are judged by {version}, too" if late else "nothing was missed"
+    )
+
+
+def _settle(database: Database, classifier: Classifier, since: datetime, clock: Clock, settle_s: float) -> int:
+    """Judge what other versions go on saving until every worker has swapped."""
+    end = time.monotonic() + settle_s
+    count = catch_up(database, classifier, since, clock)
+    while time.monotonic() < end:
+        time.sleep(min(LOOK_EVERY_S, max(0.0, end - time.monotonic())))
+        count += catch_up(database, classifier, since, clock)
+    return count
+
+
+def gate_split(folder: Path) -> list[Example]:
+    """The split that no release is measured on and nothing is trained on."""
+    return split(read_examples(folder))["gate"]
+
+
+def service_lines(database: Database) -> list[str]:
+    """The version in service and those before it, newest first, with who and why."""
+    history = service_history(database)
+    if not history:
+        return ["no model is in service; `tocsin worker` puts TOCSIN_MODEL in service"]
+    scored = {one.version: one.scored for one in registered(database)}
+    return [
+        f"{'in service' if place == 0 else 'before    '}  {one.version}  since {one.since:%Y-%m-%d %H:%M} UTC"
+        f"  by {one.who}  {scored[one.version]:,} articles judged  {one.reason}"
+        for place, one in enumerate(history)
+    ]
+
+
+def weigh(
+    database: Database, candidate: Loadable, champion: Loadable, gate_split: Sequence[Example], force: str, tell: Tell
+) -> Verdict:
+    """Both versions' answers to the gate split and to the newest audit labels, and what the gate says of them."""
+    asked = [questions_of(gate_split), audits_of(labels(database))]
+    tell(f"{sum(map(len, asked)):,} labels to compare {candidate.manifest.version} and {champion.manifest.version} on")
+    said: list[list[list[str]]] = []
+    for model in (champion, candidate):  # one after the other: only one is in memory
+        classifier = model.load()
+        said.append([answers(classifier, questions) for questions in asked])
+    gate, audits = (trials(questions, old, new) for questions, old, new in zip(asked, *said, strict=True))
+    return decide(gate, audits, force)
+
+
+def questions_of(examples: Iterable[Example]) -> list[Question]:
+    found: list[Question] = []
+    for one in examples:
+        if one.topic is not None:
+            found.append(Question("topic", Passage(one.text), one.topic))
+        if one.sentiment is not None:
+            found.append(Question("sentiment", Passage(one.text), SENTIMENTS[one.sentiment]))
+        if one.company_sentiment is not None and one.company is not None:
+            found.append(Question("company", Passage(one.text, (one.company,)), SENTIMENTS[one.company_sentiment]))
+    return found
+
+
+def audits_of(said: Iterable[LabelledText]) -> list[Question]:
+    """The newest NEWEST_AUDITS audit labels, of each question the last one given."""
+    newest: dict[tuple[str, str, str | None], Question] = {}
+    for one in said:
+        if one.label.origin == "audit":
+            key = (one.label.article, one.label.task, one.label.company)
+            text = f"{one.title}\n{one.body}" if one.body else one.title
+            names = (one.name or one.label.company,) if one.label.company else ()
+            newest.pop(key, None)  # so that it stands at the end again
+            newest[key] = Question(one.label.task, Passage(text, names), one.label.value)
+    return list(newest.values())[-NEWEST_AUDITS:]
+
+
+def answers(classifier: Classifier, questions: Sequence[Question]) -> list[str]:
+    judged = classifier.classify([one.passage for one in questions]) if questions else []
+    return [_answer(one.head, judgement) for one, judgement in zip(questions, judged, strict=True)]
+
+
+def _answer(head: str, judgement: Judgement) -> str:
+    if head == "topic":
+        return judgement.topic
+    return judgement.sentiment if head == "sentiment" else judgement.entities[0].sentiment
+
+
+def trials(questions: Sequence[Question], old: Sequence[str], new: Sequence[str]) -> list[Trial]:
+    """By head. A topic that only one of the versions knows is a class like any other."""
+    by_head: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for question, before, after in zip(questions, old, new, strict=True):
+        by_head[question.head].append((question.answer, before, after))
+    found = []
+    for head in HEADS:
+        if rows := by_head.get(head):
+            classes = list(SENTIMENTS) if head != "topic" else sorted({name for row in rows for name in row})
+            columns = (np.array([classes.index(name) for name in column]) for column in zip(*rows, strict=True))
+            found.append(Trial(head, classes, *columns))
+    return found
