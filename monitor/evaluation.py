@@ -1,6 +1,6 @@
 """One tick of alerting: read counts, judge, write episodes and messages, in one transaction. Decides nothing itself.
 
-Keeps the detector's banks in memory between ticks; the database holds them as of the last final bucket.
+Keeps the detector's banks in memory between ticks; the database holds them as of an hour ago at most.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
 CHART_HOURS = 2
 GATHER = timedelta(seconds=15)
+STORE_EVERY = timedelta(hours=1)
+"""Thousands of scopes weigh megabytes; what came since is read again from the counts."""
 FORGET_WANTED = timedelta(hours=1)
 
 log = structlog.get_logger()
@@ -38,10 +40,11 @@ log = structlog.get_logger()
 
 @dataclass
 class Learned:
-    """A series' watch and how many back-filled stories it was learned from."""
+    """A series' watch, how many back-filled stories it was learned from, and the last bucket stored of it."""
 
     watch: Watch
     backfilled: int
+    stored: datetime | None = None
 
 
 @dataclass
@@ -118,7 +121,9 @@ class Evaluator:
             live = sum(one.live_total for one in tallies) * 2 >= sum(one.total for one in tallies)
             after, closed = watch.glance(known.watch, tallies, final, learns=learns and live)
             known.watch = after
-            alert_counts.save_bank(tx, model, series, after.at, watch.to_bytes(after), known.backfilled, now)
+            if known.stored is None or after.at - known.stored >= STORE_EVERY:
+                alert_counts.save_bank(tx, model, series, after.at, watch.to_bytes(after), known.backfilled, now)
+                known.stored = after.at
         still = None
         if known.watch.at < newest:
             _, still = watch.glance(known.watch, [one for one in tallies if one.at > known.watch.at], newest)
@@ -130,7 +135,7 @@ class Evaluator:
         if key not in self.learned and (stored := alert_counts.load_bank(tx, model, rule.series)):
             known_then = watch.from_bytes(stored[0], self.markets)
             if known_then is not None:
-                self.learned[key] = Learned(known_then, stored[1])
+                self.learned[key] = Learned(known_then, stored[1], known_then.at)
         backfilled = alert_counts.stories_backfilled(tx, model, now - HISTORY)
         known = self.learned.get(key)
         if known is None or backfilled > 1.1 * known.backfilled + 20:

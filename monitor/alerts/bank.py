@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 
 BLOCK = 12
 """Buckets between refreshes of what is known: an hour of five-minute buckets."""
+SEASON_S = 6 * 3600.0
+"""The rhythm changes over weeks and costs most to learn: so often is enough."""
 DISPERSION_PRIOR = 0.1
 DISPERSION_PRIOR_PRECISION = 4.0
 DISPERSION_RANGE = (0.003, 25.0)
@@ -23,7 +25,7 @@ FORGET_EXCURSION_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the statistics say, refreshed per block."""
+    """What the statistics say, refreshed per block, the season four times a day."""
 
     normal: base.Normal
     dispersion: Array
@@ -79,9 +81,13 @@ def new_bank(scopes: Sequence[str], bucket_s: float, parent: Sequence[int] | Non
     )
 
 
-def refresh(bank: Bank) -> Bank:
-    """Turn statistics into knowledge, and let windows forget excursions that are over."""
-    known = know(bank.baseline, bank.spread, bank.tail, bank.parent, bank.bucket_s)
+def refresh(bank: Bank, at: float) -> Bank:
+    """Before the block that begins `at`: turn statistics into knowledge; windows forget excursions that are over."""
+    if at // SEASON_S == bank.at // SEASON_S:
+        dispersion = _dispersion(bank.spread, bank.bucket_s)
+        known = Known(base.normal(bank.baseline, bank.known.normal.season), dispersion, tail.log_rates(bank.tail))
+    else:
+        known = know(bank.baseline, bank.spread, bank.tail, bank.parent, bank.bucket_s)
     over = bank.quiet_s >= max(FORGET_EXCURSION_S, bank.bucket_s)
     sums = windows.forget(bank.sums, known.dispersion, over)
     return replace(bank, known=known, sums=sums, onset=onset.restart(bank.onset, over))
@@ -90,11 +96,13 @@ def refresh(bank: Bank) -> Bank:
 def know(
     baseline: base.Baseline, spread: Array, watched: tail.Tail, parent: NDArray[np.intp], bucket_s: float
 ) -> Known:
-    lengths = windows.lengths(bucket_s)[None, :, None]
-    trust = DISPERSION_PRIOR_PRECISION * lengths
-    dispersion = np.clip((spread[:, 0] + DISPERSION_PRIOR * trust) / (spread[:, 1] + trust), *DISPERSION_RANGE)
-    hour = min(1, dispersion.shape[1] - 1)
-    normal = base.normal(
-        baseline, dispersion[0, hour], max(1.0, 3600.0 / bucket_s), parent if (parent >= 0).any() else None
-    )
-    return Known(normal, dispersion, tail.log_rates(watched))
+    dispersion = _dispersion(spread, bucket_s)
+    an_hour = dispersion[0, min(1, dispersion.shape[1] - 1)]
+    per_hour = base.level(baseline) * max(1.0, 3600.0 / bucket_s)
+    season = base.season(baseline, 1.0 + an_hour * per_hour, parent)
+    return Known(base.normal(baseline, season), dispersion, tail.log_rates(watched))
+
+
+def _dispersion(spread: Array, bucket_s: float) -> Array:
+    trust = DISPERSION_PRIOR_PRECISION * windows.lengths(bucket_s)[None, :, None]
+    return np.asarray(np.clip((spread[:, 0] + DISPERSION_PRIOR * trust) / (spread[:, 1] + trust), *DISPERSION_RANGE))

@@ -48,7 +48,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """What the statistics say, refreshed once an hour: cheap to ask."""
+    """What the statistics say: cheap to ask."""
 
     level: Array
     """(S,) negatives per bucket in an average hour."""
@@ -66,26 +66,32 @@ def unlearned(scopes: int) -> Baseline:
     return Baseline(zero, zero, slots, slots, zero, zero, zero)
 
 
-def normal(baseline: Baseline, dispersion: Array, per_hour: float, parent: NDArray[np.intp] | None) -> Normal:
-    """The normal as known now. `dispersion`: (S,) relative extra variance of an hour's count."""
-    level = (baseline.stories + JEFFREYS) / (baseline.exposure + 1.0)
-    hour = level * per_hour
-    season = _season(baseline, 1.0 + dispersion * hour, parent)
+def normal(baseline: Baseline, season: Array) -> Normal:
+    """The normal as known now, with the season as it was learned last."""
     share = (baseline.share_negative + SHARE_PRIOR * SHARE_PRIOR_STORIES) / (baseline.share_total + SHARE_PRIOR_STORIES)
-    return Normal(level, season, share, 1.0 / (baseline.stories + JEFFREYS))
+    return Normal(level(baseline), season, share, 1.0 / (baseline.stories + JEFFREYS))
 
 
-def _season(baseline: Baseline, noise: Array, parent: NDArray[np.intp] | None) -> Array:
-    """Shrink in two steps; `noise` is the variance of an hour's count over its mean."""
-    scopes = len(noise)
-    seen = baseline.slot_seen.reshape(scopes, 7, 24)
-    expected = baseline.slot_expected.reshape(scopes, 7, 24)
-    flat = np.ones((scopes, 7, 24))
-    if parent is not None:
-        base = _two_steps(seen, expected, flat, noise)
-        flat = np.where((parent >= 0)[:, None, None], base[np.maximum(parent, 0)], 1.0)
-    season = _two_steps(seen, expected, flat, noise).reshape(scopes, SLOTS)
-    return np.asarray(season / season.mean(axis=1, keepdims=True))
+def level(baseline: Baseline) -> Array:
+    """(S,) negatives per bucket in an average hour."""
+    return (baseline.stories + JEFFREYS) / (baseline.exposure + 1.0)
+
+
+def season(baseline: Baseline, noise: Array, parent: NDArray[np.intp]) -> Array:
+    """(S, 168) factors, shrunk in two steps; `noise`: (S,) variance of an hour's count over its mean.
+
+    A scope leans on its parent's rhythm, hour by hour of its own market's week: people everywhere work by day.
+    """
+    shape = (len(noise), 7, 24)
+    seen, expected = baseline.slot_seen.reshape(shape), baseline.slot_expected.reshape(shape)
+    prior = np.ones(shape)
+    over = np.unique(parent[parent >= 0])
+    if len(over):
+        lent = _two_steps(seen[over], expected[over], prior[over], noise[over])
+        leans = parent >= 0
+        prior[leans] = lent[np.searchsorted(over, parent[leans])]
+    factors = _two_steps(seen, expected, prior, noise).reshape(-1, SLOTS)
+    return np.asarray(factors / factors.mean(axis=1, keepdims=True))
 
 
 def _two_steps(seen: Array, expected: Array, prior: Array, noise: Array) -> Array:

@@ -57,7 +57,7 @@ def advance(bank: Bank, block: Block) -> tuple[Bank, Surface]:
     surfaces = []
     for part in np.split(np.arange(len(block.at)), cuts):
         if index[part[0]] != np.floor(bank.at / (BLOCK * bank.bucket_s)):
-            bank = refresh(bank)
+            bank = refresh(bank, float(block.at[part[0]]))
         piece = Block(block.at[part], slots[:, part], block.negative[:, part], block.total[:, part], block.learn)
         bank, surface = _take_in(bank, piece)
         surfaces.append(surface)

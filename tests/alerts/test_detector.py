@@ -48,14 +48,17 @@ def test_a_crisis_rings_once_however_many_buckets_it_lasts_and_is_closed_after_i
     assert first.seen > 2 * first.expected
 
 
-def test_an_episode_ends_with_its_last_abnormal_bucket() -> None:
-    negative = with_crisis(8.0)
+def test_an_episode_ends_when_the_crisis_does_and_a_stray_busy_bucket_after_it_moves_that_by_hours_at_most() -> None:
+    late = []
+    for times in (4.0, 8.0, 20.0):
+        negative = with_crisis(times)
+        _, _, changes = run(block_of(FIVE_WEEKS, negative, negative + OTHERS), LEVELS)
+        closed = next(one.state for one in changes if one.change == "closed")
+        assert closed.last_elevated is not None
+        late.append(closed.last_elevated.timestamp() - FIVE_WEEKS[CRISIS.stop - 1])
 
-    _, _, changes = run(block_of(FIVE_WEEKS, negative, negative + OTHERS), LEVELS)
-
-    closed = next(one.state for one in changes if one.change == "closed")
-    assert closed.last_elevated is not None
-    assert abs(closed.last_elevated.timestamp() - FIVE_WEEKS[CRISIS.stop - 1]) <= 7200
+    assert 0 <= np.median(late) <= 3600
+    assert max(late) <= 3 * 3600
 
 
 def test_good_news_is_no_alarm_however_much_of_it() -> None:
