@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from monitor.store import status
 from monitor.store.engine import Database
 from monitor.store.feeds import StoredFeedStates
 from monitor.store.models import in_service
+from monitor.store.workers import workers
 
 
 def describe(database: Database, broker: Broker, now: datetime, *, as_json: bool) -> str:
@@ -25,6 +27,7 @@ def describe(database: Database, broker: Broker, now: datetime, *, as_json: bool
             f"lag        {found['lag']:,} messages",
             f"feeds      {feeds['ok']} fine, {feeds['failing']} failing, {feeds['never']} not asked yet",
             f"model      {found['model'] or 'none in service'}",
+            *(f"worker     {one['name']} {_doing(one)}" for one in found["workers"]),
             f"episodes   {found['episodes_open']} open",
         )
     )
@@ -52,5 +55,12 @@ def _look(database: Database, broker: Broker, now: datetime) -> dict[str, Any]:
             ),
         },
         "model": in_service(database),
+        "workers": [{"name": one.name, "model": one.version, "problem": one.problem} for one in workers(database, now)],
         "episodes_open": numbers.episodes_open,
     }
+
+
+def _doing(worker: Mapping[str, str | None]) -> str:
+    if worker["model"] is None:
+        return f"takes no messages: {worker['problem']}"
+    return f"judges with {worker['model']}"

@@ -22,18 +22,17 @@ from monitor.broker.protocol import Broker, Message
 from monitor.classifier.protocol import Classifier
 from monitor.codec import decode
 from monitor.entities import Companies, tag_many
-from monitor.errors import BadDeploy, ModelUnavailable
+from monitor.errors import BadDeploy
+from monitor.in_service import InService
 from monitor.judging import judged
 from monitor.store.engine import Database, patiently
-from monitor.store.models import in_service
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.text import clean
 from monitor.types import Article, Classified, RawArticle, Rejected
 
 POLL_BATCHES = 8
 POLL_TIMEOUT_S = 1.0
-MODEL_CHECK_S = 3.0
-"""How often the worker asks which version is in service; a swap is done well within 10 s."""
+LAG_EVERY_S = 3.0
 TELL_EVERY_S = 10.0
 RECENT = 200
 LEAST_DEAD = 50
@@ -89,61 +88,44 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; then the batch at hand is finished."""
-        while not stop.is_set():
-            classifier = self._classifier_in_service(stop)
-            if classifier is not None:
-                with _open(self.connect) as broker, ThreadPoolExecutor(1, "save") as saver:
-                    log.info("taking messages", model=classifier.version)
-                    self._work(broker, classifier, saver, stop)
+        service = InService(self.database, self.load, self.clock)
+        while service.wait(stop) is not None:
+            with _open(self.connect) as broker, ThreadPoolExecutor(1, "save") as saver:
+                self._work(broker, service, saver, stop)
+        service.close()
 
-    def _classifier_in_service(self, stop: threading.Event) -> Classifier | None:
-        """Wait for a model in service whose artefacts are here; None when stopped."""
-        told: str | None = None
-        while not stop.is_set():
-            version = patiently("learn which model is in service", lambda: in_service(self.database), stop.is_set)
-            try:
-                if version is not None:
-                    return self.load(version)
-                problem = "no model is in service; start `tocsin worker` again to put TOCSIN_MODEL in service"
-            except ModelUnavailable as error:
-                problem = str(error)
-            if problem != told:
-                log.error("taking no messages", cause=problem)
-                told = problem
-            stop.wait(MODEL_CHECK_S)
-        return None
+    def _work(self, broker: Broker, service: InService, saver: ThreadPoolExecutor, stop: threading.Event) -> None:
+        """Until stopped, or until the artefacts of the version in service are not here: then others shall read.
 
-    def _work(self, broker: Broker, classifier: Classifier, saver: ThreadPoolExecutor, stop: threading.Event) -> None:
-        """Until stopped, or until another version is in service."""
-        checked, teller = time.monotonic(), _Teller()
-        while not stop.is_set():
-            if time.monotonic() - checked > MODEL_CHECK_S:
-                if patiently("learn which model is in service", self._version, stop.is_set) != classifier.version:
-                    log.info("another model is in service", was=classifier.version)
-                    return
+        Another version is taken up between two batches, by the same consumer: its partitions stay where they are.
+        """
+        teller, checked = _Teller(), time.monotonic()
+        while not stop.is_set() and service.current(stop) is not None:
+            if time.monotonic() - checked > LAG_EVERY_S:
                 checked = time.monotonic()
                 metrics.LAG.set(sum(broker.lag().values()))
             with metrics.BATCH_SECONDS.labels("poll").time():
                 messages = broker.poll(self.batch_articles * POLL_BATCHES, POLL_TIMEOUT_S)
-            if messages and self._take(messages, classifier, saver, teller, stop):
+            if messages:
+                if not self._take(messages, service, saver, teller, stop):
+                    return  # and never a commit on this consumer again: it would skip what was not judged
                 broker.commit()
-
-    def _version(self) -> str | None:
-        return in_service(self.database)
 
     def _take(
         self,
         messages: Sequence[Message],
-        classifier: Classifier,
+        service: InService,
         saver: ThreadPoolExecutor,
         teller: _Teller,
         stop: threading.Event,
     ) -> bool:
-        """Judge and save them all. False if stopped before the last: what is saved is read again, and known then."""
+        """Judge and save them all. False if ended before the last: what is saved is read again, and known then."""
         saving: Future[Saved] | None = None
         for start in range(0, len(messages), self.batch_articles):
-            if saving is not None and stop.is_set():
-                saving.result()
+            classifier = service.current(stop)
+            if classifier is None or (saving is not None and stop.is_set()):
+                if saving is not None:
+                    saving.result()
                 return False
             batch = messages[start : start + self.batch_articles]
             reading = read(batch)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from monitor.broker.postgres import PostgresBroker
-from monitor.broker.protocol import Message, Outgoing
+from monitor.broker.protocol import Broker, Message, Outgoing
 from monitor.classifier.constant import ConstantClassifier
 from monitor.classifier.protocol import Classifier
 from monitor.codec import encode
@@ -22,8 +22,12 @@ from monitor.errors import BadDeploy, ModelUnavailable
 from monitor.store.counts import recount
 from monitor.store.engine import Database, open_database
 from monitor.store.models import ensure_service, put_in_service, register
+from monitor.store.workers import workers
 from monitor.types import Judgement, Passage, RawArticle
 from monitor.worker import DeadLimit, Worker, read
+from tests.contracts.conftest import Log, kafka_server, log
+
+__all__ = ["kafka_server", "log"]
 
 NOW = datetime(2026, 11, 24, 12, 2, tzinfo=UTC)
 TOPIC = "news.raw"
@@ -186,21 +190,53 @@ def test_an_error_in_a_batch_ends_the_worker_and_the_next_reads_it_again(bench: 
         bench.wait("SELECT count(*) FROM articles", [(40,)])
 
 
-def test_a_swap_of_models_takes_seconds_and_loses_nothing(bench: Bench) -> None:
+@dataclass
+class Slow(Named):
+    """Takes its time, and remembers which texts it judged."""
+
+    judged: list[str] = field(default_factory=list)
+
+    def classify(self, passages: Sequence[Passage]) -> list[Judgement]:
+        time.sleep(0.05)
+        self.judged += [one.text for one in passages]
+        return super().classify(passages)
+
+
+def test_a_swap_comes_between_two_batches_within_ten_seconds_and_the_same_consumer_goes_on(
+    bench: Bench, log: Log
+) -> None:
     register(bench.database, "second", {}, NOW)
-    with running(bench.worker(Named, batch_articles=8)):
-        bench.publish([encode(raw(n)) for n in range(20)])
-        bench.wait("SELECT count(*) FROM scores", [(20,)])
+    connections: list[Broker] = []
+    loaded: dict[str, Slow] = {}
+
+    def connect() -> Broker:
+        connections.append(log.open())
+        return connections[-1]
+
+    def load(version: str) -> Classifier:
+        return loaded.setdefault(version, Slow(version))
+
+    worker = bench.worker(load, batch_articles=4)
+    worker.connect = connect
+    publisher = log.open()
+    publisher.publish(log.topic, [encode(raw(n)) for n in range(500)])
+    with running(worker):
+        while not bench.ask("SELECT 1 FROM articles LIMIT 1"):
+            time.sleep(0.05)
         put_in_service(bench.database, "second", "ann", "better", NOW)
-        deadline = time.monotonic() + 10
-        number = 20
+        flipped = time.monotonic()
         while not bench.ask("SELECT 1 FROM scores WHERE model = 2"):
-            assert time.monotonic() < deadline, "the worker never took up the new version"
-            bench.publish([encode(raw(number))])
-            number += 1
-            time.sleep(0.2)
-        bench.wait("SELECT count(*) FROM articles", [(number,)])
-    assert bench.ask("SELECT count(*) FROM scores") == [(number,)]
+            assert time.monotonic() - flipped < 10, "the worker never took up the new version"
+            time.sleep(0.05)
+        assert [one.version for one in workers(bench.database, NOW)] == ["second"]
+        bench.wait("SELECT count(*) FROM articles", [(500,)])
+        while sum(publisher.lag().values()):
+            time.sleep(0.05)
+    assert len(connections) == 1, "a second consumer would have been a rebalance"
+    assert bench.ask("SELECT count(*), count(DISTINCT article) FROM scores") == [(500, 500)]
+    texts = [text for one in loaded.values() for text in one.judged]
+    assert len(texts) == len(set(texts)) == 500, "nothing was judged twice"
+    assert workers(bench.database, NOW) == [], "a worker that stops in order leaves no row"
 
 
 def test_without_the_models_artefacts_it_says_so_and_takes_no_messages(
@@ -218,8 +254,34 @@ def test_without_the_models_artefacts_it_says_so_and_takes_no_messages(
         time.sleep(0.5)
         assert lag(bench) == 5
         assert "no artefacts of 'constant' here" in capsys.readouterr().out
+        assert [(one.version, one.problem) for one in workers(bench.database, NOW)] == [
+            (None, "no artefacts of 'constant' here; copy them to models/")
+        ]
         here.add("constant")
         bench.wait("SELECT count(*) FROM articles", [(5,)])
+        assert [(one.version, one.problem) for one in workers(bench.database, NOW)] == [("constant", None)]
+
+
+def test_a_flip_to_a_version_that_is_not_here_leaves_the_messages_to_others(bench: Bench) -> None:
+    register(bench.database, "second", {}, NOW)
+
+    def load(version: str) -> Classifier:
+        if version == "second":
+            raise ModelUnavailable("no artefacts of 'second' here")
+        return Slow(version)
+
+    bench.publish([encode(raw(n)) for n in range(600)])
+    with running(bench.worker(load, batch_articles=4)):
+        while not bench.ask("SELECT 1 FROM articles LIMIT 1"):
+            time.sleep(0.05)
+        put_in_service(bench.database, "second", "ann", "better", NOW)
+        while workers(bench.database, NOW)[0].problem is None:
+            time.sleep(0.05)
+        with running(bench.worker(Named)):
+            bench.wait("SELECT count(*) FROM articles", [(600,)])
+            bench.wait('SELECT sum("offset") FROM log_offsets', [(600,)])
+    assert bench.ask("SELECT count(*) FROM scores") == [(600,)]
+    assert lag(bench) == 0
 
 
 def test_stopped_in_the_middle_it_finishes_its_batch(bench: Bench) -> None:

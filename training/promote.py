@@ -21,6 +21,7 @@ from monitor.rescoring import HISTORY, Clock, Loadable, catch_up, introduce, res
 from monitor.store.engine import Database
 from monitor.store.labels import LabelledText, labels
 from monitor.store.models import in_service, put_in_service, registered, service_history
+from monitor.store.workers import WorkerState, workers
 from monitor.types import SENTIMENTS, Judgement, Passage
 from training.data import Example, read_examples, split
 from training.gate import Trial, Verdict, decide
@@ -29,6 +30,8 @@ NEWEST_AUDITS = 2_000
 HEADS = ("topic", "sentiment", "company")
 SETTLE_S = 15.0
 """Workers take up a version within 10 s of the flip; what they save until then is judged again."""
+SLOW_BATCH_S = 60.0
+"""A worker in the middle of a batch of long texts is waited for so much longer."""
 LOOK_EVERY_S = 2.0
 Tell = Callable[[str], None]
 
@@ -116,13 +119,20 @@ def _flip(
 
 
 def _settle(database: Database, classifier: Classifier, since: datetime, clock: Clock, settle_s: float) -> int:
-    """Judge what other versions go on saving until every worker has swapped."""
-    end = time.monotonic() + settle_s
+    """Judge what other versions go on saving until every worker has swapped; a slow batch is waited for."""
+    start = time.monotonic()
     count = catch_up(database, classifier, since, clock)
-    while time.monotonic() < end:
-        time.sleep(min(LOOK_EVERY_S, max(0.0, end - time.monotonic())))
+    while (waited := time.monotonic() - start) < settle_s or (
+        waited < settle_s + SLOW_BATCH_S
+        and any(_judges_otherwise(one, classifier) for one in workers(database, clock()))
+    ):
+        time.sleep(LOOK_EVERY_S)
         count += catch_up(database, classifier, since, clock)
     return count
+
+
+def _judges_otherwise(worker: WorkerState, classifier: Classifier) -> bool:
+    return worker.version not in (None, classifier.version)
 
 
 def gate_split(folder: Path) -> list[Example]:

@@ -224,6 +224,15 @@ watermarks = Table(  # per partition of the log: how far the rows have come
     PrimaryKeyConstraint("topic", "partition"),
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text),
+    Column("problem", Text),
+    _time("at"),
+)
+
 dead_letters = Table(
     "dead_letters",
     metadata,
