@@ -14,6 +14,7 @@ import structlog
 
 from monitor.alerts import completeness, stages, watch
 from monitor.alerts.calendar import ANYWHERE, Markets
+from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of
 from monitor.alerts.episodes import moved
 from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
@@ -31,6 +32,7 @@ RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
 CHART_HOURS = 2
 GATHER = timedelta(seconds=15)
+RHYTHM_EVERY = timedelta(hours=1)
 STORE_EVERY = timedelta(hours=1)
 """Thousands of scopes weigh megabytes; what came since is read again from the counts."""
 FORGET_WANTED = timedelta(hours=1)
@@ -55,6 +57,8 @@ class Evaluator:
     naming: Naming
     markets: Markets = ANYWHERE
     learned: dict[tuple[int, str], Learned] = field(default_factory=dict)
+    rhythms: tuple[datetime, Mapping[str, Rhythm]] | None = None
+    """When and how feeds speak."""
     wanted: dict[tuple[int, str], datetime] = field(default_factory=dict)
     """Scopes that could open, and since when we let their evidence gather."""
 
@@ -68,13 +72,21 @@ class Evaluator:
             tells = self._judge(tx, model, rules, lag, now)
         return self._tell(tx, tells, now)
 
+    def silent_feeds(self, tx: Transaction, now: datetime) -> list[SilentFeed]:
+        """Feeds that are silent beyond their own rhythm, which is read anew every hour."""
+        if self.rhythms is None or now - self.rhythms[0] >= RHYTHM_EVERY:
+            hours = read_alerts.articles_per_hour(tx, now - HISTORY)
+            learned = {name: rhythm_of(ones, now, self.markets.default) for name, ones in hours.items()}
+            self.rhythms = now, {name: one for name, one in learned.items() if one is not None}
+        return completeness.silent_feeds(read_alerts.feed_facts(tx, self.rhythms[1]), now, self.markets.default)
+
     # --- judging
 
     def _judge(
         self, tx: Transaction, model: int, rules: Sequence[StoredRule], lag: Mapping[int, int], now: datetime
     ) -> list[Tell]:
         progress = read_alerts.progress(tx)
-        silent = completeness.silent_feeds(read_alerts.feed_facts(tx), now)
+        silent = self.silent_feeds(tx, now)
         missing = completeness.missing(silent, lag, progress, now)
         final = completeness.last_final(lag, progress, now)
         glances = {

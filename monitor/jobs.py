@@ -19,7 +19,6 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.alerts import completeness
 from monitor.alerts.links import secret_of
 from monitor.alerts.message import Message, Naming, of_silent_feed, of_test
 from monitor.alerts.notify import Channel, Sender, channels_of
@@ -98,7 +97,7 @@ class Jobs:
         """Feeds that are silent beyond their own normal -> one notice each, until they speak again."""
         now = self.clock()
         with transaction(self.database) as tx:
-            silent = completeness.silent_feeds(read_alerts.feed_facts(tx), now)
+            silent = self.evaluator.silent_feeds(tx, now)
             marks = outbox.marks_like(tx, SILENT)
             for name in marks.keys() - {SILENT + one.name for one in silent}:
                 outbox.unmark(tx, name)

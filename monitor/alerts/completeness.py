@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.alerts import calendar
+from monitor.alerts.calendar import EVERYWHERE, Market
 from monitor.alerts.watch import LATE
 from monitor.types import BUCKET, bucket_of
 
@@ -18,9 +23,22 @@ UNKNOWN_SILENCE = timedelta(days=1)
 """For a feed whose own gaps are not known yet."""
 A_NIGHT = timedelta(hours=14)
 FRIDAY = 4
+KNOWN_AFTER = timedelta(days=14)
+BEYOND = 1.5
+LEAST_WORTH = 5.0
+"""A feed that would have brought fewer articles meanwhile may be silent by chance."""
 FAILURES = 3
 GIVEN_UP = timedelta(days=3)
 """A feed that is silent for longer is no longer waited for: its absence has become normal."""
+
+
+class Rhythm(NamedTuple):
+    """When a feed speaks, as weeks of it show."""
+
+    expected: NDArray[np.float64]
+    """(168,) articles per hour of the week."""
+    longest: float
+    """Its longest ordinary silence, in articles that its hours would usually have brought: a night is worth few."""
 
 
 class FeedFacts(NamedTuple):
@@ -33,6 +51,8 @@ class FeedFacts(NamedTuple):
     ok_at: datetime | None
     article_at: datetime | None
     gaps: tuple[timedelta, ...]
+    rhythm: Rhythm | None = None
+    """None while it is known for less than two weeks: then its latest gaps must do."""
 
 
 class SilentFeed(NamedTuple):
@@ -51,16 +71,66 @@ class Progress(NamedTuple):
     counted_at: datetime
 
 
-def silent_feeds(feeds: Sequence[FeedFacts], now: datetime) -> list[SilentFeed]:
+def silent_feeds(feeds: Sequence[FeedFacts], now: datetime, market: Market = EVERYWHERE) -> list[SilentFeed]:
     """Those without news for longer than their own normal gap, or that cannot be reached."""
     out = []
     for feed in feeds:
-        usual = usual_gap(feed)
         last = feed.article_at or feed.ok_at
+        if last is None:
+            continue
+        usual, is_long = _by_rhythm(feed, feed.rhythm, last, now, market) if feed.rhythm else _by_gaps(feed, last, now)
         unreachable = feed.failures >= FAILURES and (feed.ok_at is None or now - feed.ok_at > 3 * feed.cadence)
-        if last is not None and (_silence(feed, last, now) > usual or unreachable):
+        if is_long or unreachable:
             out.append(SilentFeed(feed.name, last, usual, feed.error if feed.failures else None))
     return out
+
+
+def rhythm_of(hours: Sequence[tuple[datetime, int]], until: datetime, market: Market = EVERYWHERE) -> Rhythm | None:
+    """What a feed's articles per hour teach, oldest first; None for less than two weeks of them.
+
+    Articles of one hour count as what nine in ten of its busy hours bring at most: a first fetch is no rhythm. Of its
+    weeks' longest silences the second longest is ordinary: one outage is not.
+    """
+    if not hours or until - hours[0][0] < KNOWN_AFTER:
+        return None
+    first, counts = hours[0][0].timestamp() // 3600, np.array([count for _, count in hours], dtype=np.float64)
+    place = np.array([hour.timestamp() // 3600 - first for hour, _ in hours], dtype=np.intp)
+    size = int(until.timestamp() // 3600 - first)
+    known = place < size
+    table = np.zeros(size)
+    table[place[known]] = np.minimum(counts, np.quantile(counts, 0.9))[known]
+    slots = calendar.slots(3600.0 * (first + np.arange(size, dtype=np.float64)), market)
+    expected = _per_slot(table, slots)
+    clock = np.cumsum(expected[slots])
+    busy = np.append(np.flatnonzero(table), size - 1)
+    longest = np.zeros(size // 168 + 1)
+    np.maximum.at(longest, busy[1:] // 168, np.diff(clock[busy]))
+    return Rhythm(expected, float(np.sort(longest)[-2]))
+
+
+def _per_slot(table: NDArray[np.float64], slots: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean per hour of the week, each leaning on the same hour of its working days or its weekends."""
+    kind = np.where(np.arange(168) // 24 > FRIDAY, 24, 0) + np.arange(168) % 24
+    alike = np.bincount(kind[slots], table, 48) / np.maximum(np.bincount(kind[slots], minlength=48), 1)
+    seen, visits = np.bincount(slots, table, 168), np.bincount(slots, minlength=168)
+    return np.asarray((seen + alike[kind]) / (visits + 1.0))
+
+
+def _by_rhythm(
+    feed: FeedFacts, rhythm: Rhythm, last: datetime, now: datetime, market: Market
+) -> tuple[timedelta, bool]:
+    """(the silence that is usual from its last article on, is this one longer?)."""
+    allowed = max(BEYOND * rhythm.longest, LEAST_WORTH)
+    at = last.timestamp() + 900.0 * np.arange(1, 4 * 24 * 14, dtype=np.float64)
+    worth = np.cumsum(rhythm.expected[calendar.slots(at, market)]) / 4
+    usual = timedelta(seconds=900.0 * (1 + int(np.searchsorted(worth, allowed))))
+    usual = max(usual, 3 * feed.cadence, LEAST_SILENCE)
+    return usual, now - last > usual
+
+
+def _by_gaps(feed: FeedFacts, last: datetime, now: datetime) -> tuple[timedelta, bool]:
+    usual = usual_gap(feed)
+    return usual, _silence(feed, last, now) > usual
 
 
 def usual_gap(feed: FeedFacts) -> timedelta:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from monitor.alerts.completeness import FeedFacts, Progress
+from monitor.alerts.completeness import FeedFacts, Progress, Rhythm
 from monitor.alerts.episodes import Episode, Evidence
 from monitor.store.alerts import EPISODE_COLUMNS, Transaction, column_of, episode_of
 from monitor.types import Scope
@@ -17,7 +17,18 @@ def progress(tx: Transaction) -> list[Progress]:
     return [Progress(*row) for row in tx.execute(text("SELECT partition, counted_at FROM watermarks"))]
 
 
-def feed_facts(tx: Transaction) -> list[FeedFacts]:
+def articles_per_hour(tx: Transaction, since: datetime) -> dict[str, list[tuple[datetime, int]]]:
+    """Per source the hours in which we saw articles of it, oldest first."""
+    statement = text("""
+        SELECT source, date_trunc('hour', seen, 'UTC') AS hour, count(*) FROM articles
+        WHERE seen >= :since GROUP BY source, hour ORDER BY source, hour""")
+    out: dict[str, list[tuple[datetime, int]]] = {}
+    for source, hour, count in tx.execute(statement, {"since": since}):
+        out.setdefault(source, []).append((hour, count))
+    return out
+
+
+def feed_facts(tx: Transaction, rhythms: Mapping[str, Rhythm]) -> list[FeedFacts]:
     rows = tx.execute(
         text("SELECT name, cadence_s, failures, error, ok_at, article_at, gaps_s FROM feeds ORDER BY name")
     )
@@ -30,6 +41,7 @@ def feed_facts(tx: Transaction) -> list[FeedFacts]:
             ok_at,
             article_at,
             tuple(timedelta(seconds=gap) for gap in gaps),
+            rhythms.get(name),
         )
         for name, cadence, failures, error, ok_at, article_at, gaps in rows
     ]
