@@ -265,6 +265,7 @@ def _desk(
         ),
         ripe=ripe,
         now=now,
+        took_over=store.took_over_at(tx),
     )
 
 

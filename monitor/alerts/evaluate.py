@@ -88,6 +88,8 @@ class Desk:
     ripe: Callable[[str], bool]
     """False while more evidence for this scope is on its way: the first message shall hold most of it."""
     now: datetime
+    took_over: datetime | None = None
+    """When the version in service followed another: stories counted before, which it judged later, open nothing."""
 
 
 def judge(desk: Desk, seen: Glance, *, final: bool, into: Judgement) -> None:
@@ -175,6 +177,8 @@ def _number(desk: Desk, into: Judgement, scope: str) -> int:
 
 def _is_backed(desk: Desk, stories: Sequence[Evidence], change: Transition) -> bool:
     """Opening asks for the rule's evidence; growing and coming back ask for its witnesses."""
+    if change.change == "opened" and desk.took_over is not None:
+        stories = [one for one in stories if one.at >= desk.took_over]
     least = desk.rule.min_stories if change.change in ("opened", "reopened") else 1
     enough = suffices(stories, least, desk.rule.min_publishers)
     return enough and (change.change != "opened" or desk.ripe(change.state.scope))

@@ -37,6 +37,14 @@ def model_in_service(tx: Transaction) -> int | None:
     return tx.execute(text("SELECT model FROM services ORDER BY id DESC LIMIT 1")).scalar()
 
 
+def took_over_at(tx: Transaction) -> datetime | None:
+    """When the version in service followed another; None for a database's first."""
+    statement = text(
+        "SELECT since FROM services WHERE id = (SELECT max(id) FROM services) AND id > (SELECT min(id) FROM services)"
+    )
+    return tx.execute(statement).scalar()
+
+
 # --- evidence
 
 
