@@ -276,7 +276,8 @@ def _gather(desk: Desk, into: Judgement) -> None:
     for one in running:
         into.evidence[one.id] = stories.get(one.scope, ())
         state = desk.standings[one.scope].state
-        if (after := moved(one, state, into.evidence[one.id])) != one:
+        # It follows the version in service: under the one before, its curve would end with the flip.
+        if (after := replace(moved(one, state, into.evidence[one.id]), model=desk.model)) != one:
             into.episodes[one.id] = after
 
 

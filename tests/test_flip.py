@@ -72,6 +72,8 @@ def test_an_open_episode_goes_on_under_the_other_version_and_ends_once(world: Tw
     world.tick(30)
     assert world.episodes() == [(LEGAL_AT_C1, "open")]
     assert world.told() == ["first"]
+    follows = "SELECT m.version FROM episodes e JOIN models m ON m.id = e.model"
+    assert world.rows(follows) == [("test-2",)], "its curve goes on under the version in service"
     world.tick(600, step=15)
     assert world.told() == ["first", "closed"]
 
