@@ -2,6 +2,9 @@
 
 python -m tests.benchmarks.mentions [BUDGET ...]
 
+Tocsin's settings were once chosen with all five series in view, both halves: its figures are optimistic, and the halves
+stand apart only to show whether one carries them. Series that nobody tuned on must judge.
+
 The labelled series are read from TOCSIN_TEST_DATA/mentions. The rivals' thresholds are chosen in hindsight, the best of
 a grid for all series together: an advantage that Tocsin, which only gets a budget, does not have.
 """
@@ -87,6 +90,30 @@ def line(name: str, detections: dict[str, list[int]], all_series: list[Mentions]
     return total.normalised, text
 
 
+def halves(budget: float, all_series: list[Mentions]) -> None:
+    """The same detections, scored on each half's own windows."""
+    found = {one.name: tocsin(one, budget) for one in all_series}
+    for title, is_second in (("first halves", False), ("second halves", True)):
+        parts = [
+            one._replace(windows=[span for span in one.windows if _late(one, span[0]) is is_second])
+            for one in all_series
+        ]
+        mine = {one.name: [row for row in found[one.name] if _late(one, row) is is_second] for one in all_series}
+        total, weeks = nab.Score(0.0, 0, 0, 0), 0.0
+        for one in parts:
+            total += nab.score(len(one.labels), one.windows, mine[one.name])
+            weeks += (len(one.labels) / 2 - (0 if is_second else nab.probation(len(one.labels)))) / 2016
+        name = f"Tocsin, budget {budget}/week, {title}"
+        text = f"{name:<36} {total.normalised:>7.1f} {total.found:>4}/{total.windows:<2} {total.false / weeks:>11.2f}"
+        print(text)
+
+
+def _late(series: Mentions, row: int) -> bool:
+    """In the second half? What lies in a window is where that begins."""
+    begins = next((first for first, last in series.windows if first <= row <= last), row)
+    return begins >= len(series.labels) // 2
+
+
 def main(budgets: tuple[float, ...]) -> None:
     all_series = load()
     print(f"{len(all_series)} series, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
@@ -95,6 +122,8 @@ def main(budgets: tuple[float, ...]) -> None:
         print(
             line(f"Tocsin, budget {budget}/week", {one.name: tocsin(one, budget) for one in all_series}, all_series)[1]
         )
+    halves(0.1, all_series)
+    print("Tocsin's settings were chosen with these series in view (optimistic); the rivals' levels in hindsight")
     scores = {one.name: statistics(one) for one in all_series}
     for name, fixed in (("mean + sd", 3.0), ("EARS C2", 3.0), ("seasonal NB", 4.0)):
         bins = {key: np.flatnonzero(value[name] >= fixed).tolist() for key, value in scores.items()}

@@ -40,14 +40,14 @@ class Outcome(NamedTuple):
 def outcome(sky: World, found: Stretches) -> Outcome:
     false, delays = 0, []
     for surges, episodes in zip(sky.surges, found, strict=True):
-        false += sum(not any(_touches(one, surge) for surge in surges) for one in episodes)
+        false += sum(not any(touches(one, surge) for surge in surges) for one in episodes)
         for surge in surges:
             hits = [at for at, _ in episodes if surge.first <= at <= surge.last + GRACE]
             delays.append((min(hits) - surge.first + 1) * BUCKET_S / 60 if hits else np.inf)
     return Outcome(false / (sky.weeks * len(found)), np.array(delays))
 
 
-def _touches(episode: tuple[int, int], surge: Surge) -> bool:
+def touches(episode: tuple[int, int], surge: Surge) -> bool:
     detected, last = episode
     return detected <= surge.last + AFTERGLOW and last >= surge.first
 
