@@ -1,8 +1,8 @@
 """The `tocsin` command. Every verb parses, calls and answers; what it does lives in the room it names.
 
-A verb stands in the module of its kind: programs, filters, news, operation, model, labels. Only this package of the
-core may import the other programs, each inside its verb. Verbs that need no model never import torch; verbs that need
-the database join a running private server or start it for their own duration.
+A verb stands in the module of its kind: programs, filters, news, operation, model, encoders, labels. Only this
+package of the core may import the other programs, each inside its verb. Verbs that need no model never import torch;
+verbs that need the database join a running private server or start it for their own duration.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from monitor.cli import filters, labels, model, news, operation, programs
+from monitor.cli import encoders, filters, labels, model, news, operation, programs
 from monitor.errors import TocsinError
 from monitor.processes import die_with_owner
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Watches financial news and rings when bad news about something rises above its own normal.",
 )
-for one in (programs, filters, news, operation, model, labels):
+for one in (programs, filters, news, operation, model, encoders, labels):
     app.add_typer(one.verbs)
 
 
