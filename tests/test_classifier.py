@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -9,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 import torch
 
 from monitor.classifier import transformer
+from monitor.classifier.fused import can_fuse, fuse
 from monitor.classifier.lines import classify_lines
+from monitor.classifier.network import load_network
 from monitor.classifier.reading import mark, normalise
 from monitor.classifier.transformer import TransformerClassifier, load_classifier
-from monitor.classifier.windows import MAX_WINDOWS, Window, batches, padding_waste
+from monitor.classifier.windows import MAX_WINDOWS, Window, _split, batches, padding_waste
 from monitor.entities import Companies, load_companies
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import read_manifest, shipped_folder
@@ -116,6 +120,41 @@ def test_a_book_in_the_batch_does_not_hurt_its_neighbours(classifier: Transforme
     assert abs(sum(book.probabilities) - 1) < 1e-6
     read = classifier._windows([Passage("profit " * 50_000)])
     assert len(read) == MAX_WINDOWS
+
+
+def test_a_text_longer_than_the_model_reads_is_told_once_with_its_length(classifier: TransformerClassifier) -> None:
+    whole, book = "profit " * 6_000, "profit " * 7_000
+    with structlog.testing.capture_logs() as told:
+        classifier.classify([Passage(GOOD), Passage(whole, ("Acme",)), Passage(book, ("Acme",))])
+    (one,) = told
+    assert one["event"] == "a text is longer than the model reads; its end is not judged"
+    assert (one["characters"], one["windows_read"]) == (len(book), MAX_WINDOWS)
+
+
+def test_windows_hold_every_token_of_a_text_up_to_the_last_one_read() -> None:
+    ids = [101, *range(1_000, 1_500), 102]
+    parts = list(_split(ids, 128))
+    assert {token for part, _ in parts for token in part} == set(ids)
+    assert all(len(part) <= 128 and part[0] == 101 and part[-1] == 102 for part, _ in parts)
+    assert not any(goes_on for _, goes_on in parts)
+
+
+# -- linear layers of the CPU
+
+
+def test_fused_layers_answer_as_the_plain_ones_do() -> None:
+    if not can_fuse():
+        pytest.skip("this processor or this build of PyTorch has no bfloat16 in oneDNN")
+    folder = shipped_folder() / "small"
+    plain = load_network(folder, len(read_manifest(folder).topics)).to(torch.bfloat16)
+    fused = copy.deepcopy(plain)
+    fuse(fused.encoder)
+    assert not any(isinstance(module, torch.nn.Linear) for module in fused.encoder.modules())
+    ids, mask = torch.randint(1_000, 20_000, (8, 24), generator=torch.Generator().manual_seed(0)), torch.ones(8, 24)
+    mask[:4, 15:] = 0
+    with torch.inference_mode():
+        for one, other in zip(plain(ids, mask.long()), fused(ids, mask.long()), strict=True):
+            assert torch.allclose(one.float().softmax(-1), other.float().softmax(-1), atol=TOLERANCE)
 
 
 def test_nothing_asked_is_nothing_answered(classifier: TransformerClassifier) -> None:

@@ -14,8 +14,9 @@ import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
+from monitor.classifier.fused import can_fuse, fuse
 from monitor.classifier.network import Network, load_network
-from monitor.classifier.windows import Window, batches, windows_of
+from monitor.classifier.windows import MAX_WINDOWS, Window, batches, cut_passages, windows_of
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import Manifest, find_model, read_manifest
 from monitor.types import Judgement, Passage, Probabilities
@@ -79,6 +80,8 @@ class TransformerClassifier:
             raise ModelUnavailable(f"{folder} is damaged ({cause}); install the model again") from error
         self.dtype = choose_precision(device)
         self._network: Network = network.to(device=device, dtype=self.dtype)
+        if device.type == "cpu" and self.dtype is torch.bfloat16 and can_fuse():
+            fuse(self._network.encoder)
         limits = (BUDGET_GPU, ROWS_GPU, WASTE_GPU) if device.type == "cuda" else (BUDGET_CPU, ROWS_CPU, WASTE_CPU)
         self._budget, self._rows, self._waste = limits
 
@@ -121,7 +124,19 @@ class TransformerClassifier:
             yield batch, [answer.float().cpu().numpy() for answer in answers]
 
     def _windows(self, passages: Sequence[Passage]) -> list[Window]:
-        return windows_of(passages, self._tokenizer, self._manifest.max_tokens)
+        windows = windows_of(passages, self._tokenizer, self._manifest.max_tokens)
+        self._tell_cut(passages, windows)
+        return windows
+
+    def _tell_cut(self, passages: Sequence[Passage], windows: Sequence[Window]) -> None:
+        for index in cut_passages(windows):
+            text = passages[index].text
+            log.warning(
+                "a text is longer than the model reads; its end is not judged",
+                characters=len(text),
+                windows_read=MAX_WINDOWS,
+                begins=text[:60],
+            )
 
     @torch.inference_mode()
     def _forward(self, batch: Sequence[Window]) -> Logits:

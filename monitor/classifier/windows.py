@@ -1,9 +1,9 @@
 """Texts -> windows of tokens -> batches of equal work. Pure: no network, no device.
 
 A window is what the network reads at once. A longer text is read in windows that overlap by a quarter, the first
-MAX_WINDOWS of them; its logits are the mean of its windows', each weighted by its tokens. Windows of all texts are
-sorted by length and packed to a budget of tokens, so that a batch holds little padding and one long document cannot
-hurt its neighbours.
+MAX_WINDOWS of them (what lies behind is told); its logits are the mean of its windows', each weighted by its tokens.
+Windows of all texts are sorted by length and packed to a budget of tokens, so that a batch holds little padding and one
+long document cannot hurt its neighbours.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Window:
     passage: int
     entity: int
     """-1: the passage itself; else the index of the entity asked for."""
+    is_cut: bool = False
+    """The last one read of a text that goes on behind it."""
 
 
 def windows_of(passages: Sequence[Passage], tokenizer: Tokenizer, max_tokens: int) -> list[Window]:
@@ -43,22 +45,30 @@ def windows_of(passages: Sequence[Passage], tokenizer: Tokenizer, max_tokens: in
     pairs = [(mark(around(texts[index], name, CHARACTERS_A_WINDOW), name), name) for index, _place, name in asked]
     windows: list[Window] = []
     for index, encoding in enumerate(tokenizer.encode_batch_fast(texts)):
-        windows += [Window(part, index, -1) for part in _split(encoding.ids, max_tokens)]
+        windows += [Window(part, index, -1, goes_on) for part, goes_on in _split(encoding.ids, max_tokens)]
     for (index, place, _name), encoding in zip(asked, tokenizer.encode_batch_fast(pairs) if pairs else [], strict=True):
         windows.append(Window(_cut(encoding.ids, max_tokens), index, place))
     return windows
 
 
-def _split(ids: list[int], max_tokens: int) -> Iterator[list[int]]:
+def cut_passages(windows: Iterable[Window]) -> list[int]:
+    """Those whose end is in no window."""
+    return [window.passage for window in windows if window.is_cut]
+
+
+def _split(ids: list[int], max_tokens: int) -> Iterator[tuple[list[int], bool]]:
+    """Each window's tokens, and whether it is the last one read although the text goes on."""
     if len(ids) <= max_tokens:
-        yield ids
+        yield ids, False
         return
     first, last, inner = ids[0], ids[-1], ids[1:-1]
     room = max_tokens - 2
     step = int(room * (1 - OVERLAP))
-    for start in range(0, min(len(inner), step * MAX_WINDOWS), step):
-        yield [first, *inner[start : start + room], last]
-        if start + room >= len(inner):
+    for number in range(MAX_WINDOWS):
+        end = number * step + room
+        goes_on = end < len(inner)
+        yield [first, *inner[number * step : end], last], goes_on and number == MAX_WINDOWS - 1
+        if not goes_on:
             return
 
 
