@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +24,12 @@ from monitor.types import Judgement, Passage, Probabilities
 
 CHUNK = 1_024
 """Passages tokenised at once, on a thread of its own, while the chunk before is judged."""
-BUDGET_CPU, ROWS_CPU, WASTE_CPU = 4_096, 128, 0.05
-"""Measured: a batch of equal lengths, be it small, beats a large one with padding; more rows gain nothing."""
+BUDGET_CPU, ROWS_CPU, WASTE_CPU = 1_024, 64, 0.05
+"""Measured: a batch of equal lengths, be it small, beats a large one with padding; more rows gain nothing.
+
+On the CPU each core reads batches of its own, on one thread: threads that share a batch wait for one another after each
+of its small operations. On two cores that is 2,900 headlines a second instead of 1,950.
+"""
 BUDGET_GPU, ROWS_GPU, WASTE_GPU = 65_536, 4_096, 1.0
 """There a small batch costs more than its padding."""
 PROBE = (256, 384, 1_536)
@@ -68,7 +73,9 @@ def choose_device(wanted: str) -> torch.device:
 class TransformerClassifier:
     """See protocol.Classifier."""
 
-    def __init__(self, folder: Path, manifest: Manifest, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, device: torch.device, *, precision: torch.dtype | None = None
+    ) -> None:
         self._manifest, self._device = manifest, device
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
@@ -78,12 +85,13 @@ class TransformerClassifier:
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             cause = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelUnavailable(f"{folder} is damaged ({cause}); install the model again") from error
-        self.dtype = choose_precision(device)
+        self.dtype = precision or choose_precision(device)
         self._network: Network = network.to(device=device, dtype=self.dtype)
         if device.type == "cpu" and self.dtype is torch.bfloat16 and can_fuse():
             fuse(self._network.encoder)
         limits = (BUDGET_GPU, ROWS_GPU, WASTE_GPU) if device.type == "cuda" else (BUDGET_CPU, ROWS_CPU, WASTE_CPU)
         self._budget, self._rows, self._waste = limits
+        self._lanes = torch.get_num_threads() if device.type == "cpu" else 1
 
     @property
     def version(self) -> str:
@@ -107,21 +115,37 @@ class TransformerClassifier:
 
     def logits(self, windows: Sequence[Window]) -> Iterator[tuple[list[Window], list[np.ndarray]]]:
         """Batches of windows with their (topic, sentiment, company) logits, float32, in no particular order."""
-        waiting = list(batches(windows, self._budget, self._rows, self._waste))[::-1]
-        while waiting:
-            batch = waiting.pop()
-            try:
-                answers = self._forward(batch)
-            except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise
-                self._budget = len(batch) * len(batch[0].tokens) // 2  # without a floor, so that it always ends
-                log.warning("out of memory on the device; going on with half the batch", tokens=self._budget)
-                torch.cuda.empty_cache()
-                rest = [window for late in waiting for window in late]
-                waiting = list(batches([*batch, *rest], self._budget, self._rows, self._waste))[::-1]
-                continue
-            yield batch, [answer.float().cpu().numpy() for answer in answers]
+        waiting = self._packed(windows)
+        flying: deque[tuple[list[Window], Future[Logits]]] = deque()
+        with ThreadPoolExecutor(self._lanes, "forward", self._start_lane) as lanes:
+            while waiting or flying:
+                while waiting and len(flying) < 2 * self._lanes:  # so many and no more: memory is bounded
+                    batch = waiting.pop()
+                    flying.append((batch, lanes.submit(self._forward, batch)))
+                batch, answer = flying.popleft()
+                try:
+                    answers = answer.result()
+                except torch.OutOfMemoryError:
+                    if len(batch) == 1:
+                        raise
+                    self._halve(batch)
+                    waiting = self._packed([*batch, *(window for late in waiting for window in late)])
+                    continue
+                yield batch, [one.float().cpu().numpy() for one in answers]
+
+    def _packed(self, windows: Sequence[Window]) -> list[list[Window]]:
+        """The longest last, where it is taken first."""
+        return list(batches(windows, self._budget, self._rows, self._waste))[::-1]
+
+    def _halve(self, batch: Sequence[Window]) -> None:
+        # Without a floor, so that it always ends; other batches of the old size may fail after this one.
+        self._budget = min(self._budget, len(batch) * len(batch[0].tokens) // 2)
+        log.warning("out of memory on the device; going on with half the batch", tokens=self._budget)
+        torch.cuda.empty_cache()
+
+    def _start_lane(self) -> None:
+        if self._device.type == "cpu":
+            torch.set_num_threads(1)  # of this lane alone
 
     def _windows(self, passages: Sequence[Passage]) -> list[Window]:
         windows = windows_of(passages, self._tokenizer, self._manifest.max_tokens)
