@@ -31,7 +31,7 @@ from monitor.classifier.transformer import TransformerClassifier, choose_device
 from monitor.classifier.windows import Window, batches, padding_waste
 from monitor.registry import find_model, read_manifest
 from monitor.types import Passage
-from tests.benchmarks import onnx
+from tests.benchmarks import onnx_rival
 
 ROUNDS = 4
 BATCHES = (1, 8, 32, 128)
@@ -98,13 +98,13 @@ def onnx_contenders(folder: Path, topics: int, windows: Sequence[Window]) -> dic
     """Already tokenised, in its favour."""
     made = Path(tempfile.mkdtemp())
     try:
-        files = onnx.export(load_network(folder, topics), made)
+        files = onnx_rival.export(load_network(folder, topics), made)
     except ImportError as error:
         print(f"without ONNX Runtime: {error}")
         return {}
     found: dict[str, Contender] = {}
     for name, file in files.items():
-        run = onnx.session(file, torch.get_num_threads())
+        run = onnx_rival.session(file, torch.get_num_threads())
         for budget, rows in ONNX_LIMITS:
             found[f"ONNX Runtime {name}, {rows} rows"] = lambda run=run, b=budget, r=rows: run(windows, b, r)
     return found
