@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -167,7 +168,47 @@ def test_links_and_references_are_read_as_in_training() -> None:
     assert mark("Acme sues Acme", "Acme") == "[ Acme ] sues [ Acme ]"
 
 
+def test_answers_keep_the_order_of_the_texts_over_chunks_batches_and_lanes(classifier: TransformerClassifier) -> None:
+    texts = [f"{(GOOD, BAD)[number % 3 == 0]}{' again' * (number % 11)}" for number in range(transformer.CHUNK + 200)]
+    said = [one.probabilities.sentiment for one in classifier.classify([Passage(text) for text in texts])]
+    assert said == [("positive", "negative")[number % 3 == 0] for number in range(len(texts))]
+
+
 # -- memory
+
+
+def test_no_more_than_a_chunk_is_tokenised_ahead_and_two_batches_a_lane_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = load_classifier("small", tmp_path, "cpu")
+    monkeypatch.setattr(transformer, "CHUNK", 40)
+    tokenise, judge, forward = classifier._windows, classifier._judge, classifier._forward
+    tokenised, judged, begun = [0], [0], [0]
+    ahead: list[int] = []
+
+    def counted(passages: Sequence[Passage]) -> list[Window]:
+        tokenised[0] += 1
+        ahead.append(tokenised[0] - judged[0])
+        return tokenise(passages)
+
+    def judging(*arguments: Any) -> list[Judgement]:
+        judged[0] += 1
+        return judge(*arguments)
+
+    def started(batch: Sequence[Window]) -> transformer.Logits:
+        begun[0] += 1
+        return forward(batch)
+
+    for name, instead in (("_windows", counted), ("_judge", judging), ("_forward", started)):
+        monkeypatch.setattr(classifier, name, instead)
+    classifier.classify([Passage(f"{GOOD} {number}") for number in range(400)])
+    assert (tokenised, judged) == ([10], [10])
+    assert max(ahead) <= 2  # the chunk being judged, and the next
+    begun[0] = 0
+    monkeypatch.setattr(classifier, "_budget", 20)  # a batch a window
+    answers = classifier.logits(windows([9] * 100))
+    for taken, _ in enumerate(answers, 1):
+        assert begun[0] <= taken + 2 * classifier._lanes
 
 
 def test_out_of_memory_halves_the_batch_and_answers_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
