@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from monitor.alerts.backtest import PastEpisode, Track, episodes
@@ -18,8 +19,11 @@ from monitor.alerts.state import Levels
 
 ENOUGH = 20
 """False episodes at the level from which the wanted one is extrapolated: a standard error of a fifth or so."""
-STEP = 0.25
-LOWEST, HIGHEST = -1.0, 9.0
+PRECISION = 0.05
+LOWEST, HIGHEST = -1.0, 400.0
+"""Severities of a bursty stream reach hundreds: its budget must be kept all the same."""
+TENFOLD = 2.0
+"""A unit of severity is worth a tenfold rate; where it takes more than so many, what was measured is believed."""
 
 
 class Calibrated(NamedTuple):
@@ -52,6 +56,7 @@ def calibrate(
     """
     even = Levels.of_budget(budget / max(scopes, 1))
 
+    @cache
     def false_at(level: float) -> tuple[int, int]:
         found = [one for track in tracks.values() for one in episodes(track, replace(even, open=level), is_backed)]
         return sum(map(is_false, found)), len(found)
@@ -60,25 +65,30 @@ def calibrate(
 
 
 def level_for(false_at: Callable[[float], tuple[int, int]], budget: float, weeks: float, *, scopes: int) -> Calibrated:
-    """The level that keeps a budget, given how many (false, all) episodes a replay at some level shows."""
-    wanted, level = budget * weeks, Levels.of_budget(budget / max(scopes, 1)).open
-    level, false = _where_enough(false_at, level, max(wanted, ENOUGH), floor_for(scopes, budget))
-    level = min(HIGHEST, level + math.log10(max(false, 0.5) / wanted))
+    """The level that keeps a budget, given how many (false, all) episodes a replay at some level shows.
+
+    Where few are wanted it is extrapolated from ENOUGH, and shows the past no more than chance may have added.
+    """
+    wanted, floor = budget * weeks, floor_for(scopes, budget)
+    shown = max(wanted, ENOUGH)
+    level = _level_showing(false_at, shown, floor)
+    if wanted < ENOUGH:
+        per_tenfold = (level - _level_showing(false_at, 2 * shown, floor)) / math.log10(2.0)
+        false = max(false_at(level)[0], 0.5)
+        level += max(0.0, math.log10(false / wanted)) * (per_tenfold if per_tenfold > TENFOLD else 1.0)
+        level = max(level, _level_showing(false_at, wanted + math.sqrt(wanted) + 1.0, floor) + PRECISION)
+    level = min(HIGHEST, level)
     false, total = false_at(level)
     return Calibrated(level, false / weeks, total)
 
 
-def _where_enough(
-    false_at: Callable[[float], tuple[int, int]], level: float, enough: float, floor: float
-) -> tuple[float, int]:
-    """The highest level, in steps down from or up to it, that still shows enough false episodes; else the floor."""
-    false, _ = false_at(level)
-    while false >= enough and level < HIGHEST:
-        higher, _ = false_at(level + STEP)
-        if higher < enough:
-            return level, false
-        level, false = level + STEP, higher
-    while false < enough and level - STEP >= floor:
-        level -= STEP
-        false, _ = false_at(level)
-    return level, false
+def _level_showing(false_at: Callable[[float], tuple[int, int]], enough: float, floor: float) -> float:
+    """The highest level that still shows so many false episodes; the floor where none does."""
+    low, high = floor, HIGHEST
+    while high - low > PRECISION:
+        middle = low + min((high - low) / 2, 1.0 + abs(low))  # most levels are small: look there first
+        if false_at(middle)[0] >= enough:
+            low = middle
+        else:
+            high = middle
+    return low

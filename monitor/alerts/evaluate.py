@@ -152,7 +152,8 @@ def _settle(
         if change.change == "opened" and _is_backed(desk, stories.get(scope, ()), change)
     ]
     ids = {one.scope: identity(desk.rule.id, one.scope, _number(desk, into, one.scope) + 1) for one in rising}
-    choice = choose(desk.rule.id, rising, _stories_behind(desk, wants, stories, into), ids)
+    behind = _stories_behind(desk, wants, stories, into) if rising else ()
+    choice = choose(desk.rule.id, rising, behind, ids)
     joined = {one.scope for one, _ in choice.joins}
     incident_of = {one.scope: incident for one, incident in choice.opens}
     for reading, change in admitted:

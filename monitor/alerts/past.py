@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -160,11 +161,31 @@ def calibrated(past: Past, verdicts: Sequence[Verdict] = ()) -> budget.Calibrate
     """The level at which the rule keeps its budget on this past. Only for rules with a budget."""
     assert past.rule.budget is not None
 
+    @cache
     def false_at(level: float) -> tuple[int, int]:
         trial = try_rule(past, replace(levels_of(past.rule, None, past.scopes), open=level), verdicts)
         return round(trial.rate * past.weeks), trial.incidents
 
     return budget.level_for(false_at, past.rule.budget, past.weeks, scopes=past.scopes)
+
+
+def _heard(past: Past, level: float) -> Iterable[tuple[datetime, Sequence[Reading]]]:
+    """The readings that matter at this level: the higher, the fewer. A fixed level judges by other figures."""
+    if past.rule.at_least is not None:
+        yield from past.readings
+        return
+    until: dict[str, datetime] = {}
+    for at, readings in past.readings:
+        heard = []
+        for one in readings:
+            follows = at <= until.get(one.scope, past.since)
+            if one.elevated and (follows or one.severity >= level):
+                until[one.scope] = at + FOLLOWED
+                follows = True
+            if follows:
+                heard.append(one)
+        if heard:
+            yield at, heard
 
 
 @dataclass
@@ -181,7 +202,7 @@ class _Run:
     def episodes(self) -> dict[str, tuple[Episode, tuple[Evidence, ...]]]:
         into = Judgement()
         self.now = pruned = self.past.since
-        for at, readings in self.past.readings:
+        for at, readings in _heard(self.past, self.levels.open):
             self.now = at + BUCKET
             judge_bucket(self._desk(), readings, at, final=True, into=into)
             if at - pruned > PRUNE_EVERY:

@@ -77,3 +77,24 @@ def test_stored_counts_give_the_episode_that_was_in_them() -> None:
     assert episode.scope == "company:C"
     assert timedelta(0) <= episode.detected - start - timedelta(weeks=4, minutes=500) <= timedelta(minutes=15)
     assert episode.end is not None
+
+
+def test_a_budget_is_kept_where_severities_of_a_bursty_past_reach_hundreds() -> None:
+    severities = [40 * float(np.log(200 / (rank - 0.5))) for rank in range(1, 201)]
+
+    def false_at(level: float) -> tuple[int, int]:
+        return (found := sum(one >= level for one in severities)), found
+
+    many = budget.level_for(false_at, 5.0, 10.0, scopes=100)
+    few = budget.level_for(false_at, 1.0, 5.0, scopes=100)
+
+    assert many.episodes == 50
+    assert 3 <= few.episodes <= 8
+    assert few.level > 100
+
+
+def test_an_extrapolated_level_shows_the_past_no_more_than_chance_may_have_added() -> None:
+    def false_at(level: float) -> tuple[int, int]:
+        return (40, 40) if level < 2.0 else (15, 15) if level < 60.0 else (0, 0)
+
+    assert budget.level_for(false_at, 1.0, 4.0, scopes=100).episodes == 0
