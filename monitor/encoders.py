@@ -80,6 +80,15 @@ def encoder_folder(sha256: str, data_dir: Path) -> Path:
     raise ModelUnavailable(f"{what} is not at {folder}; {mend}")
 
 
+def keep_encoder(folder: Path, sha256: str, data_dir: Path) -> None:
+    """Where encoder_folder looks for these weights, so that a version made with an adapter of them serves."""
+    home = data_dir / "encoders" / sha256
+    if any(one.sha256 == sha256 for one in ENCODERS) or all((home / name).is_file() for name in NEEDED):
+        return  # a known one is fetched again at any time
+    home.parent.mkdir(parents=True, exist_ok=True)
+    _settle(folder, home)
+
+
 def find_encoder(name: str) -> Encoder:
     """By its own name, that of our model or the hub's. UsageError where there is none."""
     for one in ENCODERS:

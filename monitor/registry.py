@@ -1,8 +1,8 @@
 """Model artefacts are files: a folder a version. Which version is in service is a row in Postgres, not here.
 
 A version's folder holds manifest.json (what it is and how it was made), model.safetensors, config.json, tokenizer.json
-and, where it was evaluated, report/. Shipped versions lie in the package, own ones in the data directory. Imports no
-model library.
+and, where it was evaluated, report/. A version made with an adapter needs its encoder besides (see encoders). Shipped
+versions lie in the package, own ones in the data directory. Imports no model library.
 """
 
 from __future__ import annotations
@@ -31,8 +31,15 @@ class Manifest:
     """Of topic, sentiment and company logits, from calibration."""
     max_tokens: int
     """A window's length, special tokens included; longer texts are read in several."""
+    adapter_scale: float
+    """alpha / rank of the adapter that is all the version holds of its encoder; 0 where it holds the whole."""
     everything: dict[str, Any]
     """The whole file: data hashes, configuration, scores."""
+
+    @property
+    def encoder(self) -> str:
+        """SHA-256 of the weights of the pretrained encoder that it was made from."""
+        return str(self.everything["encoder"]["sha256"])
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -47,6 +54,7 @@ def read_manifest(folder: Path) -> Manifest:
             tuple(said["topics"]),
             tuple(said["temperatures"][head] for head in ("topic", "sentiment", "company")),
             int(said["max_tokens"]),
+            said["adapter"]["alpha"] / said["adapter"]["rank"] if "adapter" in said else 0.0,
             said,
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -44,6 +44,14 @@ WRONG_USE = [
     (("notify", "test", "pager"), "no channel 'pager'"),
     (("dead-letters", "show", "x"), "topic/partition/offset"),
     (("dead-letters", "retry"), "--all"),
+    (("labels", "import", "/nonexistent.jsonl"), "cannot read"),
+    (("labels", "queue"), "more --days"),
+    (("rescore", "--since", "2026-01-01"), "--model"),
+    (("promote", "nosuch"), "no model 'nosuch'"),
+    (("rollback",), "no other version was in service"),
+    (("train", "--data", "/nonexistent"), "tocsin models fetch small"),
+    (("train", "huge", "--data", "/nonexistent"), "no recipe 'huge'"),
+    (("tune", "--data", "/nonexistent", "--encoder", "/nonexistent"), "holds no encoder"),
 ]
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from monitor.classifier.transformer import Pooled, TransformerClassifier, choose_device, softmax
-from monitor.registry import read_manifest
+from monitor.classifier.transformer import Pooled, TransformerClassifier, softmax
 from monitor.types import Passage
 from training.data import Example
-
-HEADS = ("topic", "sentiment", "company")
+from training.feed import HEADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +30,15 @@ class Answers:
         return found
 
 
-def answers_of(folder: Path, examples: Sequence[Example], device: str = "auto") -> dict[str, Answers]:
+def answers_of(classifier: TransformerClassifier, examples: Sequence[Example]) -> dict[str, Answers]:
     """Each head's answers; a head without an example is left out, and so are topics that the version cannot know."""
-    manifest = read_manifest(folder)
-    classifier = TransformerClassifier(folder, manifest, choose_device(device))
+    topics = classifier.manifest.topics
     found = {}
     for head in HEADS:
-        asked = [one for one in examples if one.source == head and (head != "topic" or one.topic in manifest.topics)]
+        asked = [one for one in examples if one.source == head and (head != "topic" or one.topic in topics)]
         if asked:
             pooled = classifier.pooled([Passage(one.text, (one.company,) if one.company else ()) for one in asked])
-            labels = np.array([label_index(one, manifest.topics) for one in asked])
+            labels = np.array([label_index(one, topics) for one in asked])
             found[head] = Answers(asked, labels, _of_head(pooled, head, len(asked)))
     return found
 

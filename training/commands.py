@@ -2,70 +2,71 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from monitor.encoders import encoder_folder, find_encoder
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import find_model, folders, read_manifest
-from training.data import FILES, Example, balance, file_hashes, read_examples, split
+from monitor.settings import Settings
+from training.data import Example, balance, read_examples, split
 
 Tell = Callable[[str], None]
 SPLITS = ("validation", "test")
 
 
-def train_model(
-    data: Path, encoder: Path, out: Path, version: str, now: datetime, options: dict[str, Any], tell: Tell = print
-) -> Path:
-    """Train, calibrate on the validation split, write a version's folder that serves. Resumes a killed run."""
-    from training.train import TrainConfig, train
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `tocsin train` was asked for."""
 
-    if not (encoder / "config.json").is_file():
-        raise UsageError(f"{encoder} holds no encoder (config.json, model.safetensors, tokenizer.json)")
-    try:
-        config = TrainConfig(**options)
-    except TypeError as error:
-        raise UsageError(f"unknown option of a training: {error}") from error
-    splits = split(read_examples(data))
-    show_balance(splits, tell)
-    started = time.monotonic()
-    train(splits, encoder, out, config, tell)
-    shutil.copyfile(encoder / "tokenizer.json", out / "tokenizer.json")
-    manifest = {
-        "version": version,
-        "made_at": now.isoformat(timespec="seconds"),
-        "topics": sorted({one.topic for one in splits["train"] if one.topic is not None}),
-        "temperatures": {"topic": 1.0, "sentiment": 1.0, "company": 1.0},
-        "max_tokens": config.max_tokens,
-        "encoder": {"folder": encoder.name, "sha256": _sha256(encoder / "model.safetensors")},
-        "configuration": asdict(config),
-        "data": {head: {"file": FILES[head], "sha256": digest} for head, digest in file_hashes(data).items()},
-        "examples": {name: len(examples) for name, examples in splits.items()},
-        "weights_sha256": _sha256(out / "model.safetensors"),
-        "seconds": round(time.monotonic() - started),
-    }
-    write_manifest(out, manifest)
-    calibrate_model(out, splits["validation"], tell)
-    tell(f"{version} is in {out}; `tocsin evaluate {out}` measures it")
-    return out
+    recipe: str
+    version: str
+    data: Path
+    encoder: Path | None
+    """None is the recipe's own, as `tocsin models fetch` puts it."""
+    teacher: str | None
+    changes: Mapping[str, Any]
+    """Of the recipe, by name."""
+    more_changes: Sequence[str]
+    """The same as NAME=VALUE."""
 
 
-def calibrate_model(folder: Path, examples: list[Example], tell: Tell = print) -> None:
+def train_version(order: Order, settings: Settings, labels: bool, now: datetime, tell: Tell = print) -> Path:
+    """Make a version by a recipe; with `labels` from what persons said in the database, too. Its folder."""
+    from monitor import app as wiring
+    from monitor.classifier.transformer import load_classifier
+    from monitor.store.labels import labels as all_labels
+    from training.config import configuration, read_changes
+    from training.data import examples_of
+    from training.make import Lesson, make_version
+
+    home = settings.data_dir
+    config = configuration(order.recipe, {**order.changes, **read_changes(order.more_changes)})
+    encoder = order.encoder or encoder_folder(find_encoder(order.recipe).sha256, home)
+    lesson = Lesson(load_classifier(order.teacher, home), wiring.companies(settings)) if order.teacher else None
+    more: list[Example] = []
+    if labels:
+        with wiring.database(settings) as database:
+            more = examples_of(all_labels(database))
+        tell(f"{len(more):,} labels of persons to learn from, audits left out")
+    return make_version(order.version, order.data, encoder, home, config, now, lesson, more, tell)
+
+
+def calibrate_model(folder: Path, data_dir: Path, examples: list[Example], tell: Tell = print) -> None:
     """Set the manifest's temperatures to those that make the examples likeliest, and note the scores."""
+    from monitor.classifier.transformer import load_classifier
     from training.answers import answers_of
     from training.calibrate import temperature_for
     from training.metrics import accuracy, confusion, macro_f1
 
     everything = read_manifest(folder).everything
     everything["validation"] = {}
-    for head, answers in answers_of(folder, examples).items():
+    for head, answers in answers_of(load_classifier(str(folder), data_dir), examples).items():
         temperature = temperature_for(answers.logits, answers.labels)
         matrix = confusion(answers.labels, answers.predictions(), answers.logits.shape[1])
         found = {"accuracy": round(accuracy(matrix), 4), "macro_f1": round(macro_f1(matrix), 4)}
@@ -77,13 +78,14 @@ def calibrate_model(folder: Path, examples: list[Example], tell: Tell = print) -
 
 def evaluate_version(name: str, data_dir: Path, data: Path, part: str, now: datetime, tell: Tell = print) -> Path:
     """Measure a version on a split and write its report/; the folder of the report."""
+    from monitor.classifier.transformer import load_classifier
     from training.evaluate import evaluate_model
     from training.report import write_report
 
     if part not in SPLITS:
         raise UsageError(f"--split is {' or '.join(SPLITS)}, not {part!r}")
     folder = find_model(name, data_dir)
-    report = evaluate_model(folder, split(read_examples(data)), part, now, tell)
+    report = evaluate_model(load_classifier(str(folder), data_dir), split(read_examples(data)), part, now, tell)
     # What is measured on the validation split is for working; report/ itself is the release's.
     out = folder / "report" if part == "test" else folder / f"report-{part}"
     try:
@@ -136,7 +138,3 @@ def write_manifest(folder: Path, everything: dict[str, Any]) -> None:
     beside = folder / "manifest.json.part"
     beside.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(beside, folder / "manifest.json")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,9 +4,8 @@ Three sets label three things: topics and sentiments of posts (Twitter Financial
 companies a headline names (SEntFiN). An example carries the labels its set has; the others are None.
 
 A text that repeats with another label is dropped whole, a plain repeat is kept once. Near-duplicates are grouped
-across all sets, and a group falls into one split by the hash of its first text: no copy of a test text is trained on,
-and about one in a hundred has a near-duplicate there that the search missed. The same files always give the same
-splits.
+across all sets by an exact search, and a group falls into one split by the hash of its first text: no text alike to
+one of the test is trained on. The same files always give the same splits.
 """
 
 from __future__ import annotations
@@ -17,14 +16,18 @@ import gzip
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from datasketch import MinHash, MinHashLSH
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from monitor.classifier.reading import normalise
 from monitor.errors import UsageError
+from monitor.store.labels import LabelledText
 from monitor.types import SENTIMENTS
 
 FILES = {
@@ -35,9 +38,9 @@ FILES = {
 SPLITS: Mapping[str, float] = {"train": 0.76, "validation": 0.84, "gate": 0.92, "test": 1.0}
 """Upper bounds of a group's hash in [0, 1)."""
 SIMILAR = 0.6
-"""Jaccard similarity of word pairs above which two texts are near-duplicates. The search is approximate: counted
-exactly, 32 of 2,997 test texts have a training text this similar, and none has one of 0.8 or more."""
-HASHES = 64
+"""Jaccard similarity of word pairs from which on two texts are near-duplicates."""
+BLOCK = 1_000
+"""Texts compared with all others at once."""
 
 # Some rows' mapping cannot be parsed because of apostrophes in names.
 _PAIR = re.compile(r"""['"](.+?)['"]\s*:\s*['"](negative|neutral|positive)['"]""")
@@ -69,6 +72,24 @@ def read_examples(folder: Path) -> list[Example]:
     return list(kept.values())
 
 
+def examples_of(labels: Iterable[LabelledText]) -> list[Example]:
+    """What persons said of articles, the newest word on each; `audit` labels judge and are never learned from."""
+    newest: dict[tuple[str, str, str | None], LabelledText] = {}
+    for one in labels:
+        newest[one.label.article, one.label.task, one.label.company] = one
+    return [_person_s(one) for one in newest.values() if one.label.origin != "audit"]
+
+
+def _person_s(one: LabelledText) -> Example:
+    text, said = normalise(f"{one.title}\n{one.body}"), one.label
+    if said.task == "topic":
+        return Example(text, "person", topic=said.value)
+    if said.task == "sentiment":
+        return Example(text, "person", sentiment=SENTIMENTS.index(said.value))
+    company = one.name or said.company
+    return Example(text, "person", company=company, company_sentiment=SENTIMENTS.index(said.value))
+
+
 def split(examples: Sequence[Example]) -> dict[str, list[Example]]:
     """Examples by split; near-duplicates fall into one."""
     divided: dict[str, list[Example]] = {name: [] for name in SPLITS}
@@ -80,31 +101,52 @@ def split(examples: Sequence[Example]) -> dict[str, list[Example]]:
 
 
 def near_duplicates(texts: Sequence[str]) -> list[int]:
-    """For each text the index of one that leads its group; alike texts, and texts alike to those, share a leader."""
-    leader = list(range(len(texts)))
+    """For each text the index of the one that leads its group; alike texts, and texts alike to those, share a leader.
 
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
+    Exact: every two texts are compared by their word pairs, as a product of sparse matrices. A group's leader is its
+    first text.
+    """
+    shingles, sizes = _shingles([_key(text) for text in texts])
+    alike: list[tuple[np.ndarray, np.ndarray]] = []
+    for start in range(0, len(texts), BLOCK):
+        shared = (shingles[start : start + BLOCK] @ shingles.T).tocoo()
+        rows = shared.row + start
+        near = shared.data >= SIMILAR * (sizes[rows] + sizes[shared.col] - shared.data)
+        alike.append((rows[near], shared.col[near]))
+    rows, columns = (np.concatenate(side) for side in zip(*alike, strict=True))
+    graph = csr_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(len(texts), len(texts)))
+    _, group = connected_components(graph, directed=False)
+    _, first = np.unique(group, return_index=True)
+    leaders: list[int] = first[group].tolist()
+    return leaders
 
-    index = MinHashLSH(threshold=SIMILAR, num_perm=HASHES)
-    first: dict[str, int] = {}
-    for number, text in enumerate(texts):
-        key = _key(text)
-        if key in first:
-            leader[find(number)] = find(first[key])
-            continue
-        first[key] = number
+
+T = TypeVar("T")
+
+
+def unlike(things: Sequence[T], text_of: Callable[[T], str], others: Sequence[str]) -> list[T]:
+    """Those whose texts share no group of near-duplicates with one of `others`."""
+    leaders = near_duplicates([*others, *map(text_of, things)])[len(others) :]
+    return [thing for thing, leader in zip(things, leaders, strict=True) if leader >= len(others)]
+
+
+def kept_out(splits: Mapping[str, Sequence[Example]]) -> list[str]:
+    """The texts that are not to be learned from: those of every split but the training's."""
+    return [one.text for name, part in splits.items() if name != "train" for one in part]
+
+
+def _shingles(keys: Sequence[str]) -> tuple[csr_matrix, np.ndarray]:
+    """(texts, pairs of words) with 1 where a text holds the pair, and how many each text holds."""
+    number: dict[str, int] = {}
+    rows, columns = [], []
+    for row, key in enumerate(keys):
         words = key.split()
-        pairs = {" ".join(words[start : start + 2]).encode() for start in range(max(1, len(words) - 1))}
-        signature = MinHash(HASHES)
-        signature.update_batch(list(pairs))
-        for near in index.query(signature):
-            leader[find(number)] = find(near)
-        index.insert(number, signature, check_duplication=False)
-    return [find(number) for number in range(len(texts))]
+        for pair in {" ".join(words[at : at + 2]) for at in range(max(1, len(words) - 1))}:
+            rows.append(row)
+            columns.append(number.setdefault(pair, len(number)))
+    ones = np.ones(len(rows), dtype=np.int32)
+    matrix = csr_matrix((ones, (rows, columns)), shape=(len(keys), len(number)))
+    return matrix, np.asarray(matrix.sum(1)).ravel()
 
 
 def balance(examples: Iterable[Example]) -> dict[str, Counter[str]]:

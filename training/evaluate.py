@@ -9,12 +9,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from monitor.registry import read_manifest
+from monitor.classifier.transformer import TransformerClassifier
 from monitor.types import SENTIMENTS
 from training.answers import Answers, answers_of
 from training.baselines import baselines
@@ -40,14 +39,18 @@ Tell = Callable[[str], None]
 
 
 def evaluate_model(
-    folder: Path, splits: Mapping[str, Sequence[Example]], split: str, now: datetime, tell: Tell = print
+    classifier: TransformerClassifier,
+    splits: Mapping[str, Sequence[Example]],
+    split: str,
+    now: datetime,
+    tell: Tell = print,
 ) -> dict[str, Any]:
     """The whole report as one JSON object: per head scores, intervals, classes, calibration, slices, baselines."""
-    manifest = read_manifest(folder)
+    manifest = classifier.manifest
     tell(f"{manifest.version} reads {len(splits[split]):,} examples of the {split} split")
     temperatures = dict(zip(("topic", "sentiment", "company"), manifest.temperatures, strict=True))
     heads = {}
-    for head, answers in answers_of(folder, splits[split]).items():
+    for head, answers in answers_of(classifier, splits[split]).items():
         names = manifest.topics if head == "topic" else SENTIMENTS
         heads[head] = head_report(answers, names, temperatures[head], sentiment=head != "topic")
         tell(f"{head}: baselines")

@@ -23,6 +23,8 @@ LOSS = 0.02
 FEWEST_OF_A_CLASS = 20
 """A class of fewer labels moves by more than two points with a single one of them."""
 
+MEND = "name the labelled files with --data, label what `tocsin labels queue` draws, or say why with --force REASON"
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -51,17 +53,17 @@ def decide(gate: Sequence[Trial], audits: Sequence[Trial], force: str = "") -> V
     """
     count = sum(len(trial.labels) for trial in audits)
     has_gate, has_audits = any(len(trial.labels) for trial in gate), count >= FEWEST_AUDITS
-    lacking = [] if has_gate else ["no gate split (--data FOLDER names the labelled files)"]
-    lacking += [] if has_audits else [f"{count} audit labels of {FEWEST_AUDITS} (`tocsin labels queue` draws more)"]
+    lacking = [] if has_gate else ["no gate split"]
+    lacking += [] if has_audits else [f"{count} of {FEWEST_AUDITS} audit labels"]
     against = [reason for trial in gate for reason in _worse(trial)]
     against += _not_better(audits) if has_audits else []
     if lacking and not force.strip():
-        against.append(f"there are {' and '.join(lacking)}; bring what is missing, or --force REASON")
+        against.append(f"{', '.join(lacking)}: {MEND}")
     if against:
         return Verdict(False, tuple(against))
     passed = ["not worse on the gate split"] if has_gate else []
     passed += [f"better on {count} audit labels"] if has_audits else []
-    return Verdict(True, (*passed, *([f"forced with {' and '.join(lacking)}: {force.strip()}"] if lacking else [])))
+    return Verdict(True, (*passed, *([f"forced with {', '.join(lacking)}: {force.strip()}"] if lacking else [])))
 
 
 def _worse(trial: Trial) -> list[str]:

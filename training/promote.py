@@ -158,10 +158,12 @@ def weigh(
 ) -> Verdict:
     """Both versions' answers to the gate split and to the newest audit labels, and what the gate says of them."""
     asked = [questions_of(gate_split), audits_of(labels(database))]
-    tell(f"{sum(map(len, asked)):,} labels to compare {candidate.manifest.version} and {champion.manifest.version} on")
+    if any(asked):
+        both = f"{champion.manifest.version} and {candidate.manifest.version}"
+        tell(f"{both} answer {len(asked[0]):,} questions of the gate split and {len(asked[1]):,} of the audits")
     said: list[list[list[str]]] = []
     for model in (champion, candidate):  # one after the other: only one is in memory
-        classifier = model.load()
+        classifier = model.load() if any(asked) else None
         said.append([answers(classifier, questions) for questions in asked])
     gate, audits = (trials(questions, old, new) for questions, old, new in zip(asked, *said, strict=True))
     return decide(gate, audits, force)
@@ -192,8 +194,8 @@ def audits_of(said: Iterable[LabelledText]) -> list[Question]:
     return list(newest.values())[-NEWEST_AUDITS:]
 
 
-def answers(classifier: Classifier, questions: Sequence[Question]) -> list[str]:
-    judged = classifier.classify([one.passage for one in questions]) if questions else []
+def answers(classifier: Classifier | None, questions: Sequence[Question]) -> list[str]:
+    judged = classifier.classify([one.passage for one in questions]) if classifier and questions else []
     return [_answer(one.head, judgement) for one, judgement in zip(questions, judged, strict=True)]
 
 

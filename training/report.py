@@ -34,9 +34,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {report['version']} on the {report['split']} split"
     yield ""
     yield (
-        f"Made {report['made_at']}, through the code that serves. Near-duplicates of these texts were kept out of "
-        "training by an approximate search, which misses about one text in a hundred. "
-        "In brackets: bootstrap 95 % intervals."
+        f"Made {report['made_at']}, through the code that serves. No text alike to one of these (word pairs, Jaccard "
+        "0.6 or more, compared exactly) was trained on. In brackets: bootstrap 95 % intervals."
     )
     for head, found in report["heads"].items():
         yield from ("", f"## {HEADS[head]}", "")

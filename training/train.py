@@ -1,19 +1,18 @@
-"""Examples -> a network. Reads top to bottom; evaluates nothing but the validation score that it stops by.
+"""Items -> a network. Reads top to bottom; measures nothing but the validation score that it stops by.
 
-    tocsin train --data FOLDER --encoder FOLDER --out FOLDER
-
-One encoder and three heads learn together: each batch holds examples of all sets, and each head's loss counts only
-the examples that carry its label. Batches are made of texts of equal length. A checkpoint after each epoch holds
+One encoder and three heads learn together: each batch holds examples of all sets, and each head's loss counts only the
+examples that carry its label. The loop, its checkpoints and its devices are transformers' Trainer (accelerate); ours
+are what is read (feed), what learns (freezing) and what is lost (objective). A checkpoint after each epoch holds
 everything, so a killed run goes on from there.
 """
 
 from __future__ import annotations
 
+import json
 import math
-import random
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,223 +21,180 @@ import torch
 from sklearn.metrics import f1_score
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from transformers import EarlyStoppingCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import get_linear_schedule_with_warmup as linear_schedule
+from transformers.trainer_utils import EvalPrediction, get_last_checkpoint
 
-from monitor.classifier.network import Network, encoder_from, save_network
-from monitor.classifier.reading import mark
-from training.data import Example
+from monitor.classifier.network import SENTIMENT_CLASSES, Network, save_network
+from monitor.classifier.transformer import choose_device, choose_precision
+from monitor.errors import UsageError
+from training.config import TrainConfig
+from training.feed import ABSENT, HEADS, Collate, Feed, Item
+from training.objective import Objective, class_weights
 
-CHECKPOINT = "checkpoint.pt"
-# "$TICK - ", "$AAPL", and what is left at the beginning without them.
-_CASHTAG = re.compile(r"\$[A-Z.]{1,6}\b")
-_LEFT_OVER = re.compile(r"^[\s,\-\u2013:]+")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Everything that decides the weights, besides the data. The defaults made the shipped `small`."""
-
-    epochs: int = 4
-    batch: int = 32
-    encoder_rate: float = 1e-4
-    head_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warm_up: float = 0.06
-    """Share of the steps in which the rate rises; afterwards it falls linearly."""
-    label_smoothing: float = 0.05
-    topic_weight_power: float = 0.3
-    """Class weights are (1 / frequency) ** power: 0 is none, 1 makes every class count the same."""
-    sentiment_weight_power: float = 0.5
-    strip_cashtags: float = 0.3
-    """Share of posts read without "$TICK", anew each epoch: news names companies by name."""
-    max_tokens: int = 128
-    seed: int = 0
+CHECKPOINTS = "checkpoints"
+BEST = "mean_macro_f1"
+Tell = Callable[[str], None]
+Watch = Callable[[int, float], None]
 
 
 def train(
-    splits: dict[str, list[Example]],
-    encoder: Path,
+    network: Network,
+    tokenizer: Tokenizer,
+    topics: Sequence[str],
+    items: Sequence[Item],
+    validation: Sequence[Item],
     out: Path,
     config: TrainConfig,
-    tell: Callable[[str], None] = print,
+    tell: Tell = print,
+    watch: Watch | None = None,
 ) -> Network:
-    """Train on `splits["train"]`, keep the epoch with the best validation score, write `out`; resumes a killed run."""
-    torch.manual_seed(config.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    topics = sorted({one.topic for one in splits["train"] if one.topic is not None})
-    network = Network(encoder_from(encoder, pretrained=True), len(topics))
-    tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+    """Train, keep the epoch with the best validation score, write its weights to `out`; resumes a killed run.
+
+    `network` already says which of its weights learn (freezing.freeze). UsageError where `out` holds the checkpoints
+    of a run with another configuration. `watch` is told the epoch and its score, and may end the run by an exception.
+    """
+    checkpoints = out / CHECKPOINTS
+    resumed = resumable(checkpoints, config)
+    if resumed:
+        tell(f"going on from {Path(resumed).name}")
     tokenizer.no_padding()
     tokenizer.enable_truncation(config.max_tokens)
-    reader = Reader(tokenizer, topics, config)
-    examples = list(splits["train"])
-    random.Random(config.seed).shuffle(examples)
-    weights = class_weights(examples, topics, config)
-    steps = config.epochs * math.ceil(len(examples) / config.batch)
-    optimizer, schedule = make_optimizer(network, config, steps)
-    state: dict[str, Any] = {"epoch": 0, "best": -1.0, "config": asdict(config)}
-    if (out / CHECKPOINT).exists():
-        state = resume(out / CHECKPOINT, network, optimizer, schedule, config)
-        tell(f"going on after epoch {state['epoch']}")
-    for epoch in range(state["epoch"], config.epochs):
-        rng = random.Random(f"{config.seed}/{epoch}")
-        network.train()
-        for number, batch in enumerate(reader.batches(examples, rng)):
-            loss = batch.loss(network, weights, config.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            if number % 100 == 0:
-                tell(f"epoch {epoch + 1} batch {number}: loss {float(loss.detach()):.4f}")
-        scores = validate(network, reader, splits["validation"])
-        tell(f"epoch {epoch + 1}: " + ", ".join(f"{name} macro-F1 {value:.4f}" for name, value in scores.items()))
-        mean = sum(scores.values()) / len(scores)
-        if mean > state["best"]:
-            save_network(network, out)
-        state = {"epoch": epoch + 1, "best": max(mean, state["best"]), "config": asdict(config)}
-        save_checkpoint(out / CHECKPOINT, network, optimizer, schedule, state)
-    (out / CHECKPOINT).unlink()
+    feed = Feed(items, tokenizer, topics, config, augment=True)
+    steps = config.epochs * math.ceil(len(feed) / config.batch)
+    trainer = HeadsTrainer(
+        network,
+        arguments(checkpoints, config),
+        train_dataset=feed,
+        eval_dataset=Feed(validation, tokenizer, topics, config, augment=False),
+        data_collator=Collate({"topic": len(topics), "sentiment": SENTIMENT_CLASSES, "company": SENTIMENT_CLASSES}),
+        compute_metrics=macro_f1s,
+        callbacks=[EarlyStoppingCallback(config.patience), NextEpoch(feed), Teller(tell, watch)],
+        optimizers=optimizer(network, config, steps),
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(Bar)
+    trainer.objective = Objective(class_weights([item.example for item in items], topics, config), config)
+    trainer.train(resume_from_checkpoint=resumed)
+    save_network(network, out)
+    shutil.rmtree(checkpoints)
     return network
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Token ids and mask, (rows, tokens); labels per head, -100 where an example has none."""
+class HeadsTrainer(Trainer):
+    """Trainer with our loss over three heads."""
 
-    ids: Tensor
-    mask: Tensor
-    labels: tuple[Tensor, Tensor, Tensor]
+    objective: Objective
 
-    def loss(self, network: Network, weights: Sequence[Tensor | None], smoothing: float) -> Tensor:
-        """Each head's mean cross-entropy over its labelled examples, weighted by their share of the batch."""
-        with torch.autocast(self.ids.device.type, torch.bfloat16):
-            logits = network(self.ids, self.mask)
-        total = torch.zeros((), device=self.ids.device)
-        for answer, label, weight in zip(logits, self.labels, weights, strict=True):
-            has = label >= 0
-            if has.any():
-                part = nn.functional.cross_entropy(
-                    answer[has].float(), label[has], weight=weight, label_smoothing=smoothing
-                )
-                total = total + part * has.float().mean()
-        return total
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002
+    ) -> Tensor | tuple[Tensor, Any]:
+        logits = dict(zip(HEADS, model(inputs["input_ids"], inputs["attention_mask"]), strict=True))
+        loss = self.objective(logits, inputs)
+        return (loss, logits) if return_outputs else loss
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Examples -> batches of equal length."""
+class Bar(ProgressCallback):
+    """The bar over all steps, without one for each validation and without the losses between."""
 
-    tokenizer: Tokenizer
-    topics: Sequence[str]
-    config: TrainConfig
+    def on_prediction_step(self, *_: Any, **__: Any) -> None:
+        """Validation takes seconds."""
 
-    def batches(self, examples: Sequence[Example], rng: random.Random | None = None) -> Iterator[Batch]:
-        """Every example once; shuffled and augmented where `rng` is given, else longest last, in a fixed order."""
-        encoded = [encoding.ids for encoding in self.tokenizer.encode_batch([self._read(one, rng) for one in examples])]
-        noise = rng.random if rng else lambda: 0.0
-        order = sorted(range(len(examples)), key=lambda index: len(encoded[index]) + 4 * noise())
-        rows = self.config.batch
-        groups = [order[start : start + rows] for start in range(0, len(order), rows)]
-        if rng:
-            rng.shuffle(groups)
-        for group in groups:
-            yield self._batch([examples[index] for index in group], [encoded[index] for index in group])
-
-    def _read(self, one: Example, rng: random.Random | None) -> str | tuple[str, str]:
-        if one.company is not None:
-            return mark(one.text, one.company), one.company
-        if rng and rng.random() < self.config.strip_cashtags:
-            bare = " ".join(_LEFT_OVER.sub("", _CASHTAG.sub("", one.text)).split())
-            return bare or one.text
-        return one.text
-
-    def _batch(self, examples: Sequence[Example], encoded: Sequence[Sequence[int]]) -> Batch:
-        width = max(map(len, encoded))
-        ids, mask = torch.zeros((len(encoded), width), dtype=torch.long), torch.zeros((len(encoded), width))
-        for row, tokens in enumerate(encoded):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        topic = [self.topics.index(one.topic) if one.topic in self.topics else -100 for one in examples]
-        sentiment = [-100 if one.sentiment is None else one.sentiment for one in examples]
-        company = [-100 if one.company_sentiment is None else one.company_sentiment for one in examples]
-        return Batch(ids, mask.long(), (torch.tensor(topic), torch.tensor(sentiment), torch.tensor(company)))
+    def on_log(self, *_: Any, **__: Any) -> None:
+        """The line an epoch says it."""
 
 
-def class_weights(
-    examples: Sequence[Example], topics: Sequence[str], config: TrainConfig
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Per head, by class, with mean 1. The company's classes are balanced enough."""
-    topic = [sum(one.topic == name for one in examples) for name in topics]
-    sentiment = [sum(one.sentiment == value for one in examples) for value in range(3)]
-    return _weights(topic, config.topic_weight_power), _weights(sentiment, config.sentiment_weight_power), None
+class NextEpoch(TrainerCallback):
+    """Tells the feed which epoch it is, so that each reads the texts a little differently, and again after a kill."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._feed.epoch = round(state.epoch or 0)
 
 
-def _weights(counts: Sequence[int], power: float) -> Tensor:
-    frequency = torch.tensor(counts, dtype=torch.float32).clamp(min=1)
-    weights = (frequency.sum() / frequency / len(counts)).pow(power)
-    return weights / weights.mean()
+class Teller(TrainerCallback):
+    """A line an epoch."""
+
+    def __init__(self, tell: Tell, watch: Watch | None) -> None:
+        self._tell, self._watch = tell, watch
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **said: Any) -> None:  # noqa: ARG002
+        metrics: dict[str, float] = said["metrics"]
+        scores = {head: metrics.get(f"eval_{head}_macro_f1") for head in HEADS}
+        told = ", ".join(f"{head} {score:.4f}" for head, score in scores.items() if score is not None)
+        self._tell(f"epoch {state.epoch:.0f}: validation macro-F1 {told}")
+        if self._watch is not None:
+            self._watch(round(state.epoch), metrics[f"eval_{BEST}"])
 
 
-def make_optimizer(
+def arguments(checkpoints: Path, config: TrainConfig) -> TrainingArguments:
+    """Of the Trainer: length-grouped batches, one checkpoint and one validation an epoch, bf16 where it is faster."""
+    device = choose_device("auto")
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch,
+        per_device_eval_batch_size=4 * config.batch,
+        train_sampling_strategy="group_by_length",
+        max_grad_norm=1.0,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model=BEST,
+        greater_is_better=True,
+        label_names=list(HEADS),
+        remove_unused_columns=False,
+        bf16=choose_precision(device) is torch.bfloat16,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
+        logging_steps=50,
+        report_to="none",
+        seed=config.seed,
+        data_seed=config.seed,
+    )
+
+
+def optimizer(
     network: Network, config: TrainConfig, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with another rate for the heads; the rate rises over `warm_up`, then falls to 2 % of it."""
-    encoder = [value for name, value in network.named_parameters() if name.startswith("encoder")]
-    heads = [value for name, value in network.named_parameters() if not name.startswith("encoder")]
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW over what learns, with another rate for the heads; the rate rises over `warm_up`, then falls to 0."""
+    learning = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
+    encoder = [value for name, value in learning if name.startswith("encoder")]
+    heads = [value for name, value in learning if not name.startswith("encoder")]
     groups: list[dict[str, Any]] = [
         {"params": encoder, "lr": config.encoder_rate, "weight_decay": config.weight_decay},
-        {"params": heads, "lr": config.head_rate},
+        {"params": heads, "lr": config.head_rate, "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups)
-    rising = max(1.0, config.warm_up * steps)
-
-    def rate(step: int) -> float:
-        return min((step + 1) / rising, max(0.02, (steps - step) / max(1.0, steps - rising)))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-
-
-@torch.inference_mode()
-def validate(network: Network, reader: Reader, examples: Sequence[Example]) -> dict[str, float]:
-    """Macro-F1 per head over the examples that carry its label."""
-    network.eval()
-    said: list[tuple[list[int], list[int]]] = [([], []) for _ in range(3)]
-    for batch in reader.batches(examples):
-        for (truth, answers), answer, label in zip(said, network(batch.ids, batch.mask), batch.labels, strict=True):
-            has = label >= 0
-            truth += label[has].tolist()
-            answers += answer[has].argmax(-1).tolist()
-    names = ("topic", "sentiment", "company")
-    return {
-        name: float(f1_score(np.array(truth), np.array(answers), average="macro"))
-        for name, (truth, answers) in zip(names, said, strict=True)
-        if truth
-    }
-
-
-def save_checkpoint(path: Path, network: Network, optimizer: Any, schedule: Any, state: dict[str, Any]) -> None:
-    """Whole or not at all: written beside, then renamed."""
-    beside = path.with_suffix(".part")
-    torch.save(
-        {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-            "state": state,
-        },
-        beside,
+    adamw = torch.optim.AdamW([group for group in groups if group["params"]])
+    schedule: torch.optim.lr_scheduler.LambdaLR = linear_schedule(  # type: ignore[no-untyped-call]
+        adamw, round(config.warm_up * steps), steps
     )
-    beside.rename(path)
+    return adamw, schedule
 
 
-def resume(path: Path, network: Network, optimizer: Any, schedule: Any, config: TrainConfig) -> dict[str, Any]:
-    """What the run knew after its last epoch. ValueError where it was run with another configuration."""
-    found = torch.load(path, weights_only=True)
-    if found["state"]["config"] != asdict(config):
-        raise ValueError(f"{path} is of a run with another configuration; remove it or use its options")
-    network.load_state_dict(found["network"])
-    optimizer.load_state_dict(found["optimizer"])
-    schedule.load_state_dict(found["schedule"])
-    state: dict[str, Any] = found["state"]
-    return state
+def macro_f1s(said: EvalPrediction) -> dict[str, float]:
+    """Macro-F1 per head over the examples that carry its label, and their mean."""
+    scores = {}
+    for head, logits, labels in zip(HEADS, said.predictions, said.label_ids, strict=True):
+        has = labels != ABSENT
+        if has.any():
+            scores[f"{head}_macro_f1"] = float(f1_score(labels[has], logits[has].argmax(-1), average="macro"))
+    return {**scores, BEST: float(np.mean(list(scores.values())))}
+
+
+def resumable(checkpoints: Path, config: TrainConfig) -> str | None:
+    """The checkpoint to go on from, if a run of the same configuration left one."""
+    stated = checkpoints / "configuration.json"
+    if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asdict(config):
+        raise UsageError(f"{checkpoints} is of a run with another configuration; remove it or use its options")
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    stated.write_text(json.dumps(asdict(config)), encoding="utf-8")
+    found: str | None = get_last_checkpoint(str(checkpoints))  # type: ignore[no-untyped-call]
+    return found

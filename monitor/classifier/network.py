@@ -2,10 +2,14 @@
 
 The encoder's last states are averaged over the tokens (mean pooling, as all-MiniLM-L6-v2 was trained with), and three
 linear heads read the average: topic, sentiment, and sentiment toward the company marked in the text.
+
+A version that was fine-tuned whole holds all weights. One made with a low-rank adapter (LoRA, Hu et al. 2021) holds
+the heads and, for each linear layer of the encoder, two thin matrices; the encoder itself lies elsewhere.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +19,18 @@ from transformers import AutoConfig, AutoModel
 
 SENTIMENT_CLASSES = 3
 WEIGHTS = "model.safetensors"
+ADAPTER = ".default.weight"
+"""peft's name for the one adapter of a layer: `encoder.<layer>.lora_A.default.weight`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What an adapter stands on."""
+
+    encoder: Path
+    """The pretrained encoder's folder."""
+    scale: float
+    """alpha / rank."""
 
 
 class Network(nn.Module):
@@ -36,13 +52,17 @@ class Network(nn.Module):
         return self.topic(pooled), self.sentiment(pooled), self.company(pooled)
 
 
-def encoder_from(folder: str | Path, *, pretrained: bool) -> nn.Module:
-    """The encoder that a folder's config.json describes, with its weights where `pretrained`; no pooler, SDPA."""
+def encoder_from(folder: str | Path, *, pretrained: bool, dropout: float | None = None) -> nn.Module:
+    """The encoder that a folder's config.json describes, with its weights where `pretrained`; no pooler.
+
+    Attention is PyTorch's scaled_dot_product_attention wherever the architecture has it (transformers' default).
+    """
     if pretrained:
-        encoder = AutoModel.from_pretrained(str(folder), attn_implementation="sdpa", local_files_only=True)
+        changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+        encoder = AutoModel.from_pretrained(str(folder), local_files_only=True, **changes)
     else:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-        encoder = AutoModel.from_config(config, attn_implementation="sdpa")  # type: ignore[no-untyped-call]
+        encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # unused; its weights would be dead freight
     module: nn.Module = encoder
@@ -50,18 +70,28 @@ def encoder_from(folder: str | Path, *, pretrained: bool) -> nn.Module:
 
 
 def save_network(network: Network, folder: Path) -> None:
-    """Weights as float16 safetensors beside the encoder's config.json."""
+    """Weights as float16 safetensors beside the encoder's config.json; of an adapted encoder only the adapter."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().to(torch.float16).contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, str(folder / WEIGHTS))
+    weights = network.state_dict()
+    adapter = {name: value for name, value in weights.items() if name.endswith(ADAPTER)}
+    if adapter:
+        heads = {name: value for name, value in weights.items() if not name.startswith("encoder.")}
+        weights = {**heads, **{name.removesuffix(ADAPTER): value for name, value in adapter.items()}}
+    halves = {name: value.detach().to(torch.float16).contiguous() for name, value in weights.items()}
+    save_file(halves, str(folder / WEIGHTS))
     network.encoder.config.save_pretrained(str(folder))  # type: ignore[union-attr, operator]
 
 
-def load_network(folder: Path, topics: int) -> Network:
-    """The network of a model's folder, float32, ready to answer. Never asks the network outside."""
+def load_network(folder: Path, topics: int, adapted: Adapted | None = None) -> Network:
+    """The network of a model's folder, float32, ready to answer. Never asks the network outside.
+
+    Where the folder holds an adapter, `adapted` says of which encoder and how strong; it is merged into the weights.
+    """
     with torch.device("meta"):
         network = Network(encoder_from(folder, pretrained=False), topics)
     weights = {name: value.float() for name, value in load_file(str(folder / WEIGHTS)).items()}
+    if adapted:
+        weights = merged(weights, adapted)
     network.load_state_dict(weights, assign=True)
     # Position numbers are no weights; on the meta device they were never made.
     for module in network.modules():
@@ -72,3 +102,16 @@ def load_network(folder: Path, topics: int) -> Network:
                     fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape)
                 module.register_buffer(name, fresh.to(buffer.dtype), persistent=False)
     return network.eval()
+
+
+def merged(weights: dict[str, Tensor], adapted: Adapted) -> dict[str, Tensor]:
+    """Heads and adapter -> all weights: each adapted layer's become W + scale * B A."""
+    encoder = encoder_from(adapted.encoder, pretrained=True).state_dict()
+    whole = {f"encoder.{name}": value.float() for name, value in encoder.items()}
+    for name, value in weights.items():
+        layer, _, part = name.rpartition(".")
+        if part == "lora_A":
+            whole[f"{layer}.weight"] = whole[f"{layer}.weight"] + adapted.scale * weights[f"{layer}.lora_B"] @ value
+        elif part != "lora_B":
+            whole[name] = value
+    return whole

@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from monitor.classifier.fused import can_fuse, fuse
-from monitor.classifier.network import Network, load_network
+from monitor.classifier.network import Adapted, Network, load_network
 from monitor.classifier.windows import MAX_WINDOWS, Window, batches, cut_passages, windows_of
+from monitor.encoders import encoder_folder
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import Manifest, find_model, read_manifest
 from monitor.types import Judgement, Passage, Probabilities
@@ -54,7 +55,9 @@ class Pooled(NamedTuple):
 def load_classifier(name: str, data_dir: Path, device: str = "auto") -> TransformerClassifier:
     """The named version, ready. ModelUnavailable where its artefacts are missing or damaged."""
     folder = find_model(name, data_dir)
-    return TransformerClassifier(folder, read_manifest(folder), choose_device(device))
+    manifest = read_manifest(folder)
+    encoder = encoder_folder(manifest.encoder, data_dir) if manifest.adapter_scale else None
+    return TransformerClassifier(folder, manifest, choose_device(device), encoder)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -74,14 +77,22 @@ class TransformerClassifier:
     """See protocol.Classifier."""
 
     def __init__(
-        self, folder: Path, manifest: Manifest, device: torch.device, *, precision: torch.dtype | None = None
+        self,
+        folder: Path,
+        manifest: Manifest,
+        device: torch.device,
+        encoder: Path | None = None,
+        *,
+        precision: torch.dtype | None = None,
     ) -> None:
-        self._manifest, self._device = manifest, device
+        """`encoder` is the pretrained one's folder, for a version that holds only an adapter of it."""
+        self.manifest, self._device = manifest, device
+        adapted = Adapted(encoder, manifest.adapter_scale) if encoder else None
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         try:
-            network = load_network(folder, len(manifest.topics))
+            network = load_network(folder, len(manifest.topics), adapted)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             cause = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelUnavailable(f"{folder} is damaged ({cause}); install the model again") from error
@@ -95,7 +106,7 @@ class TransformerClassifier:
 
     @property
     def version(self) -> str:
-        return self._manifest.version
+        return self.manifest.version
 
     def classify(self, passages: Sequence[Passage]) -> list[Judgement]:
         chunks = [passages[start : start + CHUNK] for start in range(0, len(passages), CHUNK)]
@@ -148,7 +159,7 @@ class TransformerClassifier:
             torch.set_num_threads(1)  # of this lane alone
 
     def _windows(self, passages: Sequence[Passage]) -> list[Window]:
-        windows = windows_of(passages, self._tokenizer, self._manifest.max_tokens)
+        windows = windows_of(passages, self._tokenizer, self.manifest.max_tokens)
         self._tell_cut(passages, windows)
         return windows
 
@@ -174,7 +185,7 @@ class TransformerClassifier:
         return answer
 
     def _pool(self, passages: Sequence[Passage], windows: Sequence[Window]) -> Pooled:
-        topics = np.zeros((len(passages), len(self._manifest.topics)))
+        topics = np.zeros((len(passages), len(self.manifest.topics)))
         sentiments = np.zeros((len(passages), 3))
         tokens = np.zeros((len(passages), 1))
         companies: dict[tuple[int, int], np.ndarray] = {}
@@ -190,13 +201,13 @@ class TransformerClassifier:
         return Pooled(topics / tokens, sentiments / tokens, companies)
 
     def _judge(self, passages: Sequence[Passage], pooled: Pooled) -> list[Judgement]:
-        of_topic, of_sentiment, of_company = self._manifest.temperatures
+        of_topic, of_sentiment, of_company = self.manifest.temperatures
         topics = softmax(pooled.topics / of_topic)
         sentiments = softmax(pooled.sentiments / of_sentiment)
         asked = {key: softmax(value / of_company) for key, value in pooled.companies.items()}
         return [
             Judgement(
-                self._manifest.topics[int(topics[index].argmax())],
+                self.manifest.topics[int(topics[index].argmax())],
                 float(topics[index].max()),
                 Probabilities(*map(float, sentiments[index])),
                 tuple(Probabilities(*map(float, asked[index, place])) for place in range(len(passage.entities))),

@@ -1,4 +1,4 @@
-"""The model's life: `train`, `evaluate`, `models`."""
+"""The model's life: `train`, `evaluate`, `tune`, `models`, `rescore`, `promote`, `rollback`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,37 @@ DataOption = Annotated[Path, typer.Option(help="the folder of labelled sets: twi
 @verbs.command()
 def train(
     data: DataOption,
-    encoder: Annotated[Path, typer.Option(help="the folder of a pretrained encoder, e.g. all-MiniLM-L6-v2")],
-    version: Annotated[str, typer.Option(help="the name of what is made; its folder lies in the data directory")],
-    epochs: Annotated[int, typer.Option(help="how often every example is read", min=1)] = 4,
-    batch: Annotated[int, typer.Option(help="examples a step", min=1)] = 32,
+    recipe: Annotated[
+        str, typer.Argument(help="what to make: small (CPUs) or base (GPUs, and to teach small)")
+    ] = "small",
+    version: Annotated[
+        str | None, typer.Option(help="the name of what is made; absent: the recipe's and the minute's")
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="the folder to start from: a pretrained encoder, or a whole version of ours to go on from"),
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="learn from this version's answers, too, to labelled and to unlabelled texts")
+    ] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="learn from what persons said in the database, too")] = False,
+    freeze: Annotated[str | None, typer.Option(help="what learns: head, top-k, lora or full")] = None,
+    epochs: Annotated[int | None, typer.Option(help="how often every example is read", min=1)] = None,
     seed: Annotated[int, typer.Option(help="the same seed trains alike")] = 0,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="another value of the recipe, NAME=VALUE; may be repeated")
+    ] = None,
 ) -> None:
-    """Train a version on labelled sets and calibrate it. A killed run goes on where it was."""
-    from training.commands import train_model
+    """Train a version on labelled sets and calibrate it. A killed run of the same name goes on where it was."""
+    from training.commands import Order, train_version
 
-    out = start("train", level="warning").data_dir / "models" / version
-    train_model(data, encoder, out, version, datetime.now(UTC), {"epochs": epochs, "batch": batch, "seed": seed})
+    settings, now = start("train", level="warning"), datetime.now(UTC)
+    named = {"freeze": freeze, "epochs": epochs, "seed": seed}
+    changes = {name: value for name, value in named.items() if value is not None}
+    order = Order(
+        recipe, version or f"{recipe}-{now:%Y%m%d-%H%M}", data, encoder, teacher, changes, tuple(change or ())
+    )
+    train_version(order, settings, labels, now)
 
 
 @verbs.command()
@@ -44,6 +64,23 @@ def evaluate(
 
     settings = start("evaluate", level="warning")
     evaluate_version(model, settings.data_dir, data, split, datetime.now(UTC))
+
+
+@verbs.command()
+def tune(
+    data: DataOption,
+    encoder: Annotated[Path, typer.Option(help="the folder of a pretrained encoder, e.g. all-MiniLM-L6-v2")],
+    recipe: Annotated[str, typer.Argument(help="whose configuration is varied: small or base")] = "small",
+    trials: Annotated[int, typer.Option(help="until so many are done, those of earlier runs counted", min=1)] = 20,
+    epochs: Annotated[int, typer.Option(help="of each trial", min=1)] = 2,
+    share: Annotated[float, typer.Option(help="of the training examples a trial learns from", min=0.01, max=1)] = 0.25,
+) -> None:
+    """Search for a better configuration by validation score. Ends what lags early; goes on where it was stopped."""
+    from training.tune import Search
+    from training.tune import tune as search
+
+    settings = start("tune", level="warning")
+    search(Search(recipe, data, encoder, epochs, share), trials, settings.data_dir)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -1,68 +1,114 @@
-"""A whole training on written sentences: from files to a version that serves and tells good from bad."""
+"""Whole trainings on written sentences: from files to a version that serves and tells good from bad."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from transformers import BertConfig, BertModel
+import torch
 
-from monitor.classifier.transformer import load_classifier
-from monitor.registry import shipped_folder
-from monitor.types import SENTIMENTS, Passage
-from training.commands import list_models, show_model, train_model
-from training.data import FILES
+from monitor.classifier.transformer import TransformerClassifier, load_classifier
+from monitor.entities import load_companies
+from monitor.errors import UsageError
+from monitor.registry import read_manifest
+from monitor.types import Passage
+from tests.training.tiny import write_encoder, write_sets
+from training.commands import list_models, show_model
+from training.config import TrainConfig, configuration, read_changes
+from training.make import Lesson, make_version
 
-NAMES = ("Acme", "Globex", "Initech", "Hooli", "Vandelay", "Wonka", "Tyrell", "Cyberdyne")
-WORDS = {"negative": ("plunges", "slumps"), "neutral": ("meets", "hosts"), "positive": ("soars", "rallies")}
-PLACES = ("London", "Tokyo", "Mumbai", "Oslo", "Lima", "Cairo", "Perth", "Quito", "Dakar", "Osaka")
-
-
-def write_rows(path: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
-
-
-def write_sets(folder: Path) -> None:
-    rng = random.Random(3)
-    said = []
-    for _ in range(600):
-        sentiment = rng.choice(SENTIMENTS)
-        filler = " ".join(rng.sample(PLACES, 5))
-        said.append((f"{rng.choice(NAMES)} {rng.choice(WORDS[sentiment])} {filler}", sentiment))
-    write_rows(folder / FILES["sentiment"], ("text", "sentiment"), said[:200])
-    write_rows(folder / FILES["topic"], ("text", "topic"), [(text, f"Topic {kind}") for text, kind in said[200:400]])
-    companies = [(text, repr({text.split()[0]: kind})) for text, kind in said[400:]]
-    write_rows(folder / FILES["company"], ("Title", "Decisions"), companies)
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+QUICK = TrainConfig(epochs=8, encoder_rate=5e-3, head_rate=5e-3, batch=16, unlabelled=100, patience=8)
+GOOD, BAD = Passage("Acme soars London Oslo Lima", ("Acme",)), Passage("Hooli slumps Cairo Perth Tokyo", ("Hooli",))
 
 
 @pytest.fixture
-def encoder(tmp_path: Path) -> Path:
-    folder = tmp_path / "tiny"
-    BertModel(
-        BertConfig(vocab_size=30_522, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
-    ).save_pretrained(folder)
-    (folder / "tokenizer.json").write_bytes((shipped_folder() / "small" / "tokenizer.json").read_bytes())
-    return folder
-
-
-def test_written_labels_become_a_version_that_serves(tmp_path: Path, encoder: Path) -> None:
+def data(tmp_path: Path) -> Path:
     write_sets(tmp_path / "data")
-    told: list[str] = []
-    now = datetime(2026, 11, 24, tzinfo=UTC)
-    options = {"epochs": 8, "encoder_rate": 5e-3, "head_rate": 5e-3, "batch": 16}
-    train_model(tmp_path / "data", encoder, tmp_path / "models" / "mine", "mine-1", now, options, told.append)
-    assert any("positive" in line for line in told), "the class balance is shown"
-    good, bad = load_classifier("mine-1", tmp_path, "cpu").classify(
-        [Passage("Acme soars London Oslo Lima", ("Acme",)), Passage("Hooli slumps Cairo Perth Tokyo", ("Hooli",))]
-    )
+    return tmp_path / "data"
+
+
+def make(tmp_path: Path, version: str, config: TrainConfig, **rest: Any) -> TransformerClassifier:
+    encoder = rest.pop("encoder", None) or write_encoder(tmp_path / "encoders" / "tiny")
+    make_version(version, tmp_path / "data", encoder, tmp_path, config, NOW, **rest)
+    return load_classifier(version, tmp_path, "cpu")
+
+
+def assert_tells_good_from_bad(classifier: TransformerClassifier) -> None:
+    good, bad = classifier.classify([GOOD, BAD])
     assert (good.probabilities.sentiment, bad.probabilities.sentiment) == ("positive", "negative")
     assert (good.entities[0].sentiment, bad.entities[0].sentiment) == ("positive", "negative")
     assert (good.topic, bad.topic) == ("Topic positive", "Topic negative")
+
+
+@pytest.mark.usefixtures("data")
+def test_written_labels_become_a_version_that_serves(tmp_path: Path) -> None:
+    told: list[str] = []
+    assert_tells_good_from_bad(make(tmp_path, "mine-1", QUICK, tell=told.append))
+    assert any("positive" in line for line in told), "the class balance is shown"
     assert any(line.startswith("mine-1") for line in list_models(tmp_path))
     assert '"version": "mine-1"' in show_model("mine-1", tmp_path)
+    assert not (tmp_path / "models" / "mine-1" / "checkpoints").exists()
+
+
+@pytest.mark.usefixtures("data")
+def test_an_adapter_is_shipped_without_its_encoder_and_serves_with_it(tmp_path: Path) -> None:
+    classifier = make(tmp_path, "thin-1", replace(QUICK, freeze="lora", rank=4, alpha=8))
+    assert_tells_good_from_bad(classifier)
+    folder = tmp_path / "models" / "thin-1"
+    assert (folder / "model.safetensors").stat().st_size < 40_000, "heads and adapter alone"
+    assert read_manifest(folder).adapter_scale == 2.0
+
+
+@pytest.mark.usefixtures("data")
+def test_a_pupil_learns_from_its_teacher_s_answers_and_from_texts_without_labels(tmp_path: Path) -> None:
+    teacher = make(tmp_path, "teacher-1", QUICK)
+    told: list[str] = []
+    lesson = Lesson(teacher, load_companies())
+    assert_tells_good_from_bad(make(tmp_path, "pupil-1", QUICK, lesson=lesson, tell=told.append))
+    assert any("of them without a label" in line for line in told)
+    said = read_manifest(tmp_path / "models" / "pupil-1").everything
+    assert said["teacher"] == "teacher-1"
+    assert said["learned_from"] > said["examples"]["train"]
+
+
+@pytest.mark.usefixtures("data")
+def test_a_version_learns_on_from_where_another_stopped(tmp_path: Path) -> None:
+    make(tmp_path, "first-1", QUICK)
+    frozen = replace(QUICK, freeze="head", epochs=1, head_rate=1e-5)
+    second = make(tmp_path, "second-1", frozen, encoder=tmp_path / "models" / "first-1")
+    assert_tells_good_from_bad(second)
+    other = tmp_path / "other"
+    write_sets(other, topics="Subject")
+    with pytest.raises(UsageError, match="knows other topics"):
+        make_version("third-1", other, tmp_path / "models" / "first-1", tmp_path, QUICK, NOW)
+
+
+def test_a_recipe_s_options_are_checked_by_name() -> None:
+    assert configuration("small", {"epochs": 2}).epochs == 2
+    with pytest.raises(UsageError, match="no recipe 'medium'; there are base, small"):
+        configuration("medium", {})
+    with pytest.raises(UsageError, match="unknown option"):
+        configuration("small", {"epoch": 2})
+    assert read_changes(["rank=8", "encoder_rate=3e-4", "freeze=lora"]) == {
+        "rank": 8,
+        "encoder_rate": 3e-4,
+        "freeze": "lora",
+    }
+    for wrong, said in (("rank", "give NAME=VALUE"), ("size=3", "give NAME=VALUE"), ("rank=much", "rank is a number")):
+        with pytest.raises(UsageError, match=said):
+            read_changes([wrong])
+    with pytest.raises(UsageError, match="freeze is one of head, top-k, lora, full"):
+        configuration("small", {"freeze": "half"})
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    """Two would wait for each other over matrices this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

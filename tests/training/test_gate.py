@@ -36,7 +36,7 @@ DECISIONS = [
     ("worse on the audits", trial(EVEN, EVEN), trial(EVEN, WORSE), "", False, "worse on the audit labels"),
     ("one class pays", trial(EVEN, EVEN), trial(NEUTRAL_POOR, NEGATIVE_POOR), "", False, "negative loses"),
     ("one class pays on the gate", trial({1: 0.3}, {2: 0.3}), trial(EVEN, BETTER), "", False, "loses"),
-    ("too few audits", trial(EVEN, EVEN), trial(EVEN, BETTER, FEWEST_AUDITS - 1), "", False, "199 audit labels"),
+    ("too few audits", trial(EVEN, EVEN), trial(EVEN, BETTER, FEWEST_AUDITS - 1), "", False, "199 of 200 audit labels"),
     ("too few, forced", trial(EVEN, EVEN), trial(EVEN, BETTER, 100), "new desk", True, "new desk"),
     ("too few, forced with nothing said", trial(EVEN, EVEN), trial(EVEN, BETTER, 100), "  ", False, "--force REASON"),
     ("forced, but worse on the gate split", trial(EVEN, WORSE), trial(EVEN, EVEN, 9), "hurry", False, "gate split"),
@@ -68,7 +68,4 @@ def test_without_a_gate_split_better_audits_need_a_person_s_reason() -> None:
 def test_a_verdict_has_a_reason_either_way() -> None:
     forced = decide([], [], "first model")
     assert forced.promoted
-    assert forced.reasons == (
-        "forced with no gate split (--data FOLDER names the labelled files) and"
-        " 0 audit labels of 200 (`tocsin labels queue` draws more): first model",
-    )
+    assert forced.reasons == ("forced with no gate split, 0 of 200 audit labels: first model",)

@@ -16,6 +16,7 @@ from monitor.store.labels import Label, add_labels, labels
 from monitor.store.models import topics_in_service
 from monitor.store.save import save
 from tests.contracts.test_store import ACME, BAD, BOLT, GOOD, MEH, NOW, article, database, everything, judged
+from training.data import examples_of
 from training.label_lines import export_labels, import_labels, write_queue
 
 __all__ = ["database"]
@@ -124,3 +125,17 @@ def test_topics_are_those_of_the_version_in_service_else_those_counted(database:
     with database.begin() as connection:
         connection.exec_driver_sql("""UPDATE models SET manifest = '{"topics": ["Legal", "IPO"]}'""")
     assert topics_in_service(database) == ["Legal", "IPO"]
+
+
+def test_training_learns_each_newest_word_and_never_an_audit(database: Database) -> None:
+    news(database, 3)
+    said = [
+        Label(article="a0", task="topic", value="Legal", who="ann", at=NOW),
+        Label(article="a0", task="topic", value="M&A", who="bob", at=NOW),
+        Label(article="a1", task="company", value="positive", company="ACME", who="ann", at=NOW),
+        Label(article="a2", task="sentiment", value="negative", who="ann", at=NOW, origin="audit"),
+    ]
+    add_labels(database, said)
+    learned = examples_of(labels(database))
+    told = [(one.topic, one.company, one.company_sentiment) for one in learned]
+    assert told == [("M&A", None, None), (None, "Acme", 2)], "the company as the text spells it"

@@ -1,0 +1,33 @@
+"""Which of a network's weights learn, and how a low-rank adapter is put in and taken out. Trains nothing."""
+
+from __future__ import annotations
+
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
+from torch.nn import ModuleList
+
+from monitor.classifier.network import Network
+from monitor.errors import UsageError
+from training.config import TrainConfig
+
+
+def freeze(network: Network, config: TrainConfig) -> None:
+    """Set what learns, by the configuration's policy; the heads always do."""
+    if config.freeze == "full":
+        return
+    for value in network.encoder.parameters():
+        value.requires_grad = False
+    if config.freeze == "top-k":
+        for layer in _layers(network.encoder)[-config.top_layers :]:
+            layer.requires_grad_(True)
+    if config.freeze == "lora":
+        lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules="all-linear")
+        inject_adapter_in_model(lora, network.encoder)
+
+
+def _layers(encoder: nn.Module) -> ModuleList:
+    """The encoder's stack: its longest list of layers."""
+    stacks = [module for module in encoder.modules() if isinstance(module, ModuleList)]
+    if not stacks:
+        raise UsageError("this encoder has no stack of layers; train it with --freeze full, lora or head")
+    return max(stacks, key=len)
