@@ -112,5 +112,5 @@ def _texts(path: Path, column: str) -> Iterator[str]:
         raise UsageError(f"no {path}; --data names the folder that holds {', '.join(UNLABELLED)}")
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if len(text := normalise(row[column])) > 20:
+            if len(text := normalise(row[column] or "")) > 20:  # a row cut short has none
                 yield text

@@ -38,7 +38,7 @@ def write_sets(folder: Path, topics: str = "Topic") -> None:
     companies = [(text, repr({text.split()[0]: kind})) for text, kind in said[400:600]]
     write_rows(folder / FILES["company"], ("Title", "Decisions"), companies)
     for (path, column), rows in zip(UNLABELLED.items(), (said[600:700], said[700:]), strict=True):
-        write_rows(folder / path, (column,), [(text,) for text, _ in rows])
+        write_rows(folder / path, ("at", column), [*(("2014", text) for text, _ in rows), ("cut short",)])
 
 
 def write_encoder(folder: Path, layers: int = 1) -> Path:
