@@ -7,10 +7,11 @@ Only the database and channels being away is waited for.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -65,6 +66,8 @@ class Jobs:
     evaluator: Evaluator
     postman: Postman
     log_trim: Callable[[datetime], None] | None = None
+    done_at: dict[str, float] = field(default_factory=dict)
+    """When the jobs that a watchman asks after last came to their end, on a clock that no one sets."""
 
     def schedule(self) -> tuple[Job, ...]:
         return (
@@ -86,12 +89,14 @@ class Jobs:
             outbox.mark(tx, "evaluated", now)
             EPISODES_OPEN.set(read_alerts.open_count(tx))
         EVALUATION_SECONDS.observe(time.perf_counter() - begun)
+        self.done_at["evaluate"] = time.monotonic()
         if written:
             self.deliver()
 
     def deliver(self) -> None:
         """Outbox -> channels."""
         self.postman.deliver(self.database, self.clock(), wait=False)
+        self.done_at["deliver"] = time.monotonic()
 
     def tell_silent_feeds(self) -> None:
         """Feeds that are silent beyond their own normal -> one notice each, until they speak again."""
@@ -112,9 +117,13 @@ class Jobs:
             outbox.post(tx, channel, f"{key}:{channel}", message, now)
 
     def beat(self) -> None:
-        """Tell an outside watchman that we live; its silence is his alarm."""
+        """Tell an outside watchman that alerts are evaluated and delivered; silence is his alarm."""
         url = self.settings.heartbeat_url
         if url is None:
+            return
+        late = [name for name in WATCHED if time.monotonic() - self.done_at.get(name, -math.inf) > LATE_S]
+        if late:
+            log.warning("no heartbeat", not_done=late, within_s=LATE_S)
             return
         try:
             httpx2.get(url.get_secret_value(), timeout=10.0).raise_for_status()
@@ -144,6 +153,8 @@ class Jobs:
 
 
 SILENT = "silent feed: "
+WATCHED, LATE_S = ("evaluate", "deliver"), 120.0
+"""A heartbeat says that these came to their end within so many seconds: with the database away they do not."""
 
 
 def make_jobs(

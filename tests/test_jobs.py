@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import threading
 import time
@@ -18,7 +19,7 @@ from monitor.alerts.notify import Channel, Sender, channels_of
 from monitor.alerts.render import Links
 from monitor.delivery import LONGEST_RETRY, Postman, wait_before
 from monitor.errors import UsageError
-from monitor.jobs import JobsEnded, make_jobs, notify_test, run_jobs
+from monitor.jobs import LATE_S, JobsEnded, make_jobs, notify_test, run_jobs
 from monitor.settings import Settings
 from monitor.store import outbox
 from monitor.store.engine import Database, open_database, transaction
@@ -158,10 +159,51 @@ def test_a_failing_channel_keeps_its_messages_and_blocks_no_other(
         clock[0] += timedelta(seconds=6)
         jobs.postman.deliver(database, clock[0])
         assert value(database, "SELECT attempts FROM outbox WHERE key = 'k:dead'") == 2
+        assert value(database, "SELECT attempts FROM outbox WHERE key = 'k2:dead'") == 0, "it waits behind the first"
     finally:
         jobs.postman.close()
         jobs.database.dispose()
     assert capsys.readouterr().out.count("\nFeed quay is silent\n") == 2
+
+
+def test_a_heartbeat_says_that_alerts_are_evaluated_and_delivered(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[str] = []
+    with http.server.HTTPServer(("127.0.0.1", 0), _counting(beats)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/beat"
+        asked = Settings(data_dir=tmp_path, notify=("console://",), heartbeat_url=url)  # type: ignore[arg-type]
+        jobs = make_jobs(asked, database_url, dict, lambda: NOW)
+        try:
+            jobs.beat()
+            assert not beats, "nothing was evaluated yet"
+            jobs.evaluate()
+            jobs.deliver()
+            jobs.beat()
+            assert beats == ["/beat"]
+            later = time.monotonic() + LATE_S + 1
+            monkeypatch.setattr(time, "monotonic", lambda: later)
+            jobs.deliver()
+            jobs.beat()
+            assert beats == ["/beat"], "deliveries alone are not health"
+        finally:
+            jobs.postman.close()
+            jobs.database.dispose()
+            server.shutdown()
+
+
+def _counting(beats: list[str]) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            beats.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing to stderr."""
+
+    return Handler
 
 
 class Slow(Sender):

@@ -156,11 +156,16 @@ def post(tx: Transaction, channel: str, key: str, message: Message, now: datetim
 
 
 def due(tx: Transaction, now: datetime, limit: int = 50) -> list[Waiting]:
-    """Messages whose time has come, the oldest of each channel first, so that no channel waits for another."""
+    """Messages whose time has come, the oldest of each channel first, so that no channel waits for another.
+
+    What follows a message that waits to be sent again waits with it: it would fail as well, or overtake that one.
+    """
     statement = text("""
         SELECT id, key, channel, message::text, attempts FROM (
           SELECT *, row_number() OVER (PARTITION BY channel ORDER BY id) AS place FROM outbox
-          WHERE sent_at IS NULL AND gave_up_at IS NULL AND next_at <= :now) waiting
+          WHERE sent_at IS NULL AND gave_up_at IS NULL AND next_at <= :now AND NOT EXISTS (
+            SELECT FROM outbox older WHERE older.channel = outbox.channel AND older.id < outbox.id
+              AND older.sent_at IS NULL AND older.gave_up_at IS NULL AND older.next_at > :now)) waiting
         ORDER BY place, id LIMIT :limit""")
     rows = tx.execute(statement, {"now": now, "limit": limit})
     return [
