@@ -55,13 +55,17 @@ def with_budget(rule: Rule, budget: float) -> Rule:
 
 
 def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime, markets: Markets) -> Trial:
-    """What the rule would have rung in the last days, at the level that keeps its budget there."""
+    """What the rule would have rung in the last days, at the level that keeps its budget there.
+
+    Of too short a past no level can be learned: then at the one that spreads the budget over the scopes watched.
+    """
     model = model_in_service(tx)
     past = load_past(tx, model, rule, markets, now - timedelta(days=days), now) if model is not None else None
     if past is None:
         raise TocsinError("nothing was counted in that time; bring news in first, for example with `tocsin replay`")
     said = verdicts(tx)
-    level = None if rule.budget is None else calibrated(past, said).level
+    is_long = past.until - past.since >= LEAST_PAST
+    level = calibrated(past, said).level if rule.budget is not None and is_long else None
     return try_rule(past, levels_of(rule, level, past.scopes), said)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -45,7 +45,17 @@ def test_an_untried_rule_is_not_saved(url: str) -> None:
     assert saved(url) == before
 
 
-def test_a_tried_rule_is_saved_with_its_measured_rate(url: str) -> None:
+def test_a_rule_tried_on_a_few_days_keeps_no_level_from_them_and_is_measured_later(url: str) -> None:
+    page = run_page("rules", rule="new")
+    page.text_input(key="name-0").set_value("Early")
+    press(press(page, TRY), SAVE)
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT level, rate, measured_at FROM rules WHERE name = 'Early'").fetchall()
+    assert found == [(None, None, None)]
+
+
+def test_a_tried_rule_is_saved_with_its_measured_rate(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.acts.LEAST_PAST", timedelta(days=3))
     page = run_page("rules", rule="new")
     page.text_input(key="name-0").set_value("Strict")
     page.number_input(key="amount-0").set_value(0.5)
