@@ -15,6 +15,9 @@ MAX_TITLE = 1_000
 MAX_BODY = 200_000
 """Characters kept. A longer body is a document pasted whole: its head says what it is about."""
 
+MAX_NAME = 200
+"""Characters kept of who wrote or published it. Publishers and authors are keys in the database, which have an end."""
+
 # Control characters but tab and newline, and the lone surrogates that UTF-8 and Postgres cannot carry.
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _MARKUP = re.compile(r"<[a-zA-Z!/?]")
@@ -39,19 +42,23 @@ def clean(raw: RawArticle) -> Article | Rejected:
         return Rejected("no identity: neither a URL nor the source's own id")
     return Article(
         id=identity(url, raw.source, raw.source_id),
-        source=_line(raw.source),
+        source=_name(raw.source),
         kind=raw.kind,
-        publisher=_line(raw.publisher) or _line(raw.source),
-        family=_line(raw.family) or _line(raw.publisher) or _line(raw.source),
+        publisher=_name(raw.publisher) or _name(raw.source),
+        family=_name(raw.family) or _name(raw.publisher) or _name(raw.source),
         title=title,
         body=body,
         url=url,
-        author=_line(raw.author) if raw.author else None,
+        author=_name(raw.author) if raw.author else None,
         published=min(raw.published, raw.seen) if raw.published else None,
         seen=raw.seen,
         counted_at=min(raw.counted_at, raw.seen),
         is_backfill=raw.is_backfill,
     )
+
+
+def _name(text: str) -> str:
+    return _line(text[: 4 * MAX_NAME])[:MAX_NAME].rstrip()
 
 
 def readable(text: str, limit: int) -> str:

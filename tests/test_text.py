@@ -127,3 +127,8 @@ def test_unknown_and_broken_messages_are_refused_with_the_reason() -> None:
         refused = decode(value)
         assert isinstance(refused, Rejected)
         assert reason in refused.reason
+
+
+def test_names_end_before_the_database_s_keys_do() -> None:
+    long = article(publisher="p" * 9_000, family="f" * 9_000, author="a " * 9_000)
+    assert (len(long.publisher), len(long.family), long.author) == (200, 200, ("a " * 100).rstrip())

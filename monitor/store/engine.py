@@ -42,11 +42,19 @@ def transaction(database: Database) -> Iterator[Connection]:
         with database.begin() as connection:
             yield connection
     except _AWAY as error:
+        if _is_refusal(error):
+            raise
         raise Unavailable(f"the database doesn't answer ({_cause(error)}); start it, or wait for it") from error
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
             raise TocsinError("the database has no tables of this version; run `tocsin migrate`") from error
         raise
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the database answered, and refused what it was given: psycopg calls some of that operational, too."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    return state[:2] in ("22", "54")  # data exception, program limit exceeded
 
 
 def patiently(what: str, act: Callable[[], T], stopped: Callable[[], bool] = lambda: False) -> T:

@@ -12,13 +12,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError
 
 from monitor.broker import log_tables
 from monitor.broker.protocol import Message
 from monitor.errors import ModelUnavailable, TocsinError, Unavailable, UsageError
 from monitor.store import alert_tables, tables
 from monitor.store.counts import counts, recount
-from monitor.store.engine import Database, open_database
+from monitor.store.engine import Database, open_database, transaction
 from monitor.store.models import ensure_service, in_service, put_in_service, register, registered, service_history
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.types import (
@@ -252,6 +253,12 @@ def test_a_database_that_is_away_or_empty_is_told_as_such(empty_database_url: st
     away = open_database("postgresql+psycopg://nobody@127.0.0.1:9/none")
     with pytest.raises(Unavailable, match="doesn't answer"):
         save(away, [], [], [], NOW)
+
+
+def test_what_the_database_refuses_is_not_taken_for_its_absence(database: Database) -> None:
+    too_long = "SELECT 's', string_agg(md5(n::text), '') FROM generate_series(1, 2000) n"  # for a key
+    with pytest.raises(DBAPIError), transaction(database) as tx:
+        tx.execute(text(f"INSERT INTO story_publishers (story, family) {too_long}"))
 
 
 def test_the_migrated_schema_is_the_one_in_the_code(database: Database) -> None:
