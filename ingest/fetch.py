@@ -8,6 +8,7 @@ names a proxy, the proxy resolves names, and the check is only as good as ours o
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import zlib
@@ -226,11 +227,11 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     """The header's wish: seconds or an HTTP date; None where it says nothing usable."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"[0-9]{1,12}", value.strip()):  # str.isdigit would take "²", and int() no 5,000 digits
         return timedelta(seconds=min(int(value), 10**8))
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     return max(at - now, timedelta(0))
