@@ -45,7 +45,7 @@ def answer_lines(
         answers = iter(answer([fields for fields, error in parsed if error is None]))
         for fields, error in parsed:
             said = next(answers) if error is None else {"id": fields.get("id"), "error": error}
-            out.write(json.dumps(said, ensure_ascii=False) + "\n")
+            out.write(line_of(said))
             bad += error is not None
         out.flush()
         progress.show(len(taken), bad)
@@ -53,10 +53,20 @@ def answer_lines(
     return bad
 
 
+def line_of(fields: Fields) -> str:
+    """As UTF-8 can carry it: text as it is, lone surrogates, which an id or an entity may hold, as escapes."""
+    line = json.dumps(fields, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(fields)
+    return line + "\n"
+
+
 def _parse(line: str, check: Callable[[Fields], None]) -> tuple[Fields, str | None]:
     try:
         fields = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         return {}, f"not JSON: {error}"
     if not isinstance(fields, dict):
         return {}, f"not a JSON object but {type(fields).__name__}"

@@ -85,3 +85,15 @@ def test_percent_written_as_sign_or_word_is_the_same_number() -> None:
     one, other = telling("RBI leaves repo rate on hold at 8%"), telling("RBI leaves repo rate on hold at 8 percent")
     assert similarity(one, other) >= SAME
     assert similarity(one, telling("RBI leaves repo rate on hold at 9 percent")) < SAME
+
+
+def test_what_no_utf8_carries_is_answered_as_an_escape_and_a_monstrous_number_in_its_place() -> None:
+    headline = '"title": "Fine headline about rates today"}'
+    lines = ['{"id": "\\ud800", ' + headline, '{"id": ' + "9" * 5_000 + ", " + headline, '{"id": 3, ' + headline]
+    said = answers(*lines)
+    assert said[0]["id"] == "\ud800"
+    assert "not JSON" in str(said[1]["error"])
+    assert said[2]["id"] == 3
+    out = io.StringIO()
+    stories_lines(lines, out)
+    out.getvalue().encode()
