@@ -15,6 +15,7 @@ from rich.console import Console
 from monitor import app, embedded
 from monitor.broker.protocol import Broker
 from monitor.demo import Demo, World
+from monitor.errors import TocsinError
 from monitor.processes import Programs, stop_by_interrupt
 from monitor.settings import Settings, read_settings
 from monitor.store.feeds import StoredFeedStates
@@ -35,20 +36,26 @@ def run_demo(
     fresh: bool,
 ) -> None:
     """Everything on embedded parts, in `data_dir`/demo, whatever the live settings name."""
-    folder = settings.data_dir / "demo"
+    folder = settings.data_dir.resolve() / "demo"
     if fresh:
         embedded.wipe(folder)
+    own_model = Path(settings.model)
     chosen = {
         "TOCSIN_DATA_DIR": str(folder),
         "TOCSIN_WATCHLIST": str(watchlist),
         "TOCSIN_BROKER": "postgres",
         "TOCSIN_NOTIFY": '["console://"]',
-        "TOCSIN_MODEL": settings.model,
+        "TOCSIN_MODEL": str(own_model.resolve()) if own_model.is_dir() else settings.model,
+        "TOCSIN_DEVICE": settings.device,
+        "TOCSIN_DASHBOARD_HOST": settings.dashboard_host,
+        "TOCSIN_DASHBOARD_PORT": str(settings.dashboard_port),
         "TOCSIN_DASHBOARD_URL": settings.dashboard_url,
     }
     kept = {name: value for name, value in os.environ.items() if name not in ("TOCSIN_DATABASE_URL", "TOCSIN_FEEDS")}
     os.environ.clear()
     os.environ.update(kept | chosen)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)  # where no tocsin.toml of the live system lies, whose database must see no invented news
     ours = read_settings()
     console = Console(stderr=True, highlight=False)
     stop_by_interrupt()
@@ -75,3 +82,5 @@ def run_demo(
             broker.close()
     if as_json:
         print(report.json(), file=sys.stdout, flush=True)
+    if exit_after_alert and (report.episodes, report.notifications) != (1, 1):
+        raise TocsinError(f"{report.episodes} episodes and {report.notifications} notifications instead of one each")
