@@ -34,6 +34,11 @@ def test_no_password_is_written_down_and_nothing_listens_beyond_this_host() -> N
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def test_the_log_lies_on_a_volume() -> None:
+    kafka = COMPOSE["services"]["kafka"]
+    assert f"kafka:{kafka['environment']['KAFKA_LOG_DIRS']}" in kafka["volumes"]
+
+
 def test_every_target_ends_as_an_unprivileged_user() -> None:
     for target in ("cpu", "gpu"):
         stage = re.search(rf"AS {target}\n(.*?)(?=\nFROM|\Z)", DOCKERFILE, re.S)

@@ -193,3 +193,8 @@ def test_the_console_shows_the_whole_message() -> None:
 def test_the_chart_is_a_png() -> None:
     assert MESSAGE.chart is not None
     assert png(MESSAGE.chart, "costs $5 and $6").startswith(b"\x89PNG")
+
+
+def test_a_webhook_without_a_secret_is_refused() -> None:
+    with pytest.raises(UsageError, match="has no secret: webhook://SECRET@host/path"):
+        channels_of(["webhook://hooks.example/x"])

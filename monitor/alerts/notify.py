@@ -77,6 +77,10 @@ def _sort_of(scheme: str, url: str, number: int) -> Sort:
     if scheme == "console":
         return "console"
     if scheme in ("webhook", "webhook+http"):
+        if not url.partition("://")[2].partition("/")[0].rpartition("@")[0].strip(":"):
+            raise UsageError(
+                f"entry {number} of TOCSIN_NOTIFY ({scheme}://…) has no secret: {scheme}://SECRET@host/path"
+            )
         return "webhook"
     if _service(url) is None:
         raise UsageError(
