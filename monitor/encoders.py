@@ -82,9 +82,10 @@ def encoder_folder(sha256: str, data_dir: Path) -> Path:
 
 def keep_encoder(folder: Path, sha256: str, data_dir: Path) -> None:
     """Where encoder_folder looks for these weights, so that a version made with an adapter of them serves."""
-    home = data_dir / "encoders" / sha256
-    if any(one.sha256 == sha256 for one in ENCODERS) or all((home / name).is_file() for name in NEEDED):
-        return  # a known one is fetched again at any time
+    known = next((one.name for one in ENCODERS if one.sha256 == sha256), sha256)
+    home = data_dir / "encoders" / known
+    if all((home / name).is_file() for name in NEEDED):
+        return
     home.parent.mkdir(parents=True, exist_ok=True)
     _settle(folder, home)
 

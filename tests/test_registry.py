@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.encoders import encoder_folder
 from monitor.errors import ModelUnavailable
 from monitor.registry import find_model, read_manifest, shipped_folder
 from training.commands import list_models
@@ -36,3 +37,13 @@ def test_the_list_shows_a_damaged_version_beside_the_whole_ones(data_dir: Path) 
     lines = list_models(data_dir)
     assert any("half  damaged" in line for line in lines)
     assert any(line.startswith("small-") for line in lines)
+
+
+def test_base_is_shipped_as_an_adapter_that_asks_for_its_encoder(data_dir: Path) -> None:
+    folder = find_model("base", data_dir)
+    manifest = read_manifest(folder)
+    assert manifest.adapter_scale == 2.0
+    assert {"data", "configuration", "validation", "test", "weights_sha256"} <= set(manifest.everything)
+    assert sum(path.stat().st_size for path in folder.glob("*")) < 7_000_000
+    with pytest.raises(ModelUnavailable, match="tocsin models fetch base"):
+        encoder_folder(manifest.encoder, data_dir)

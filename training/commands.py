@@ -14,6 +14,7 @@ from monitor.encoders import encoder_folder, find_encoder
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import find_model, folders, read_manifest
 from monitor.settings import Settings
+from monitor.store.labels import LabelledText
 from training.data import Example, balance, read_examples, split
 
 Tell = Callable[[str], None]
@@ -42,19 +43,17 @@ def train_version(order: Order, settings: Settings, labels: bool, now: datetime,
     from monitor.classifier.transformer import load_classifier
     from monitor.store.labels import labels as all_labels
     from training.config import configuration, read_changes
-    from training.data import examples_of
     from training.make import Lesson, make_version
 
     home = settings.data_dir
     config = configuration(order.recipe, {**order.changes, **read_changes(order.more_changes)})
     encoder = order.encoder or encoder_folder(find_encoder(order.recipe).sha256, home)
     lesson = Lesson(load_classifier(order.teacher, home), wiring.companies(settings)) if order.teacher else None
-    more: list[Example] = []
+    said: list[LabelledText] = []
     if labels:
         with wiring.database(settings) as database:
-            more = examples_of(all_labels(database))
-        tell(f"{len(more):,} labels of persons to learn from, audits left out")
-    return make_version(order.version, order.data, encoder, home, config, now, lesson, more, tell)
+            said = list(all_labels(database))
+    return make_version(order.version, order.data, encoder, home, config, now, lesson, said, tell)
 
 
 def calibrate_model(folder: Path, data_dir: Path, examples: list[Example], tell: Tell = print) -> None:
@@ -86,10 +85,13 @@ def evaluate_version(name: str, data_dir: Path, data: Path, part: str, now: date
         raise UsageError(f"--split is {' or '.join(SPLITS)}, not {part!r}")
     folder = find_model(name, data_dir)
     report = evaluate_model(load_classifier(str(folder), data_dir), split(read_examples(data)), part, now, tell)
+    everything = read_manifest(folder).everything
+    everything[part] = {head: noted(found) for head, found in report["heads"].items()}
     # What is measured on the validation split is for working; report/ itself is the release's.
     out = folder / "report" if part == "test" else folder / f"report-{part}"
     try:
         write_report(report, out)
+        write_manifest(folder, everything)
     except OSError as error:
         raise UsageError(f"cannot write {out} ({error}); copy the version's folder and name the copy") from error
     for head, found in report["heads"].items():
@@ -99,6 +101,12 @@ def evaluate_version(name: str, data_dir: Path, data: Path, part: str, now: date
         )
     tell(f"the report is in {out}")
     return out
+
+
+def noted(found: Mapping[str, Any]) -> dict[str, float]:
+    """Of a head's report, what the manifest keeps."""
+    kept = {"accuracy": found["accuracy"], "macro_f1": found["macro_f1"], "ece": found["ece_after"]}
+    return {name: round(value, 4) for name, value in kept.items()}
 
 
 def list_models(data_dir: Path) -> list[str]:

@@ -72,16 +72,30 @@ def read_examples(folder: Path) -> list[Example]:
     return list(kept.values())
 
 
-def examples_of(labels: Iterable[LabelledText]) -> list[Example]:
-    """What persons said of articles, the newest word on each; `audit` labels judge and are never learned from."""
+def examples_of(labels: Iterable[LabelledText], judges: Sequence[str]) -> list[Example]:
+    """What persons said of articles, the newest word on each, to learn from.
+
+    Left out is whatever judges a version: audited articles whole, and what is alike, by its title or its text, to one
+    of those or to one of the texts `judges`.
+    """
+    said = list(labels)
+    audited = {one.label.article for one in said if one.label.origin == "audit"}
+    asked = [one for one in said if one.label.article in audited]
+    kept_out = list(dict.fromkeys([*judges, *map(_text, asked), *(one.title for one in asked)]))
     newest: dict[tuple[str, str, str | None], LabelledText] = {}
-    for one in labels:
-        newest[one.label.article, one.label.task, one.label.company] = one
-    return [_person_s(one) for one in newest.values() if one.label.origin != "audit"]
+    for one in said:
+        if one.label.article not in audited:
+            newest[one.label.article, one.label.task, one.label.company] = one
+    fresh = unlike(unlike(list(newest.values()), lambda one: one.title, kept_out), _text, kept_out)
+    return [_person_s(one) for one in fresh]
+
+
+def _text(one: LabelledText) -> str:
+    return normalise(f"{one.title}\n{one.body}")
 
 
 def _person_s(one: LabelledText) -> Example:
-    text, said = normalise(f"{one.title}\n{one.body}"), one.label
+    text, said = _text(one), one.label
     if said.task == "topic":
         return Example(text, "person", topic=said.value)
     if said.task == "sentiment":

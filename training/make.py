@@ -18,19 +18,20 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from monitor.classifier.network import Network, encoder_from, load_network
+from monitor.classifier.network import Network, encoder_from, load_adapter, load_network
 from monitor.classifier.transformer import TransformerClassifier
-from monitor.encoders import keep_encoder
+from monitor.encoders import ENCODERS, encoder_folder, keep_encoder
 from monitor.entities import Companies
 from monitor.errors import UsageError
 from monitor.registry import read_manifest
+from monitor.store.labels import LabelledText
 from training.commands import Tell, calibrate_model, show_balance, write_manifest
 from training.config import TrainConfig
-from training.data import FILES, Example, file_hashes, kept_out, read_examples, split, unlike
-from training.distil import taught, unlabelled
+from training.data import FILES, examples_of, file_hashes, kept_out, read_examples, split
+from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
 from training.freezing import freeze
-from training.train import train
+from training.train import CHECKPOINTS, train
 
 SOFT = "soft"
 """Where the teacher's answers lie while a pupil is made."""
@@ -52,20 +53,25 @@ def make_version(
     config: TrainConfig,
     now: datetime,
     lesson: Lesson | None = None,
-    more: Sequence[Example] = (),
+    said: Sequence[LabelledText] = (),
     tell: Tell = print,
 ) -> Path:
     """Train, calibrate on the validation split, write a version's folder. A killed run goes on where it was.
 
     `encoder` is a folder of config.json, model.safetensors and tokenizer.json: a pretrained encoder's, or that of a
-    whole version, from whose weights and heads the training then goes on. `more` are examples besides the files', for
-    the training split alone; those alike to a text of another split are left out.
+    version of ours, from whose weights and heads the training then goes on. `said` is what persons said of articles:
+    learned from where it judges no version. UsageError where the version is here already.
     """
     out = data_dir / "models" / version
     if not (encoder / "config.json").is_file():
         raise UsageError(f"{encoder} holds no encoder (config.json, model.safetensors, tokenizer.json)")
+    if (out / "manifest.json").is_file() and not (out / CHECKPOINTS).is_dir():
+        raise UsageError(f"{version} is here already, at {out}; give what is made another --version")
     splits = split(read_examples(data))
-    splits["train"] += unlike(more, lambda one: one.text, kept_out(splits))
+    if said:
+        persons = examples_of(said, kept_out(splits))
+        splits["train"] += persons
+        tell(f"{len(persons):,} of {len(said):,} labels of persons are learned from; audits and what is repeated judge")
     show_balance(splits, tell)
     started = time.monotonic()
     items = [Item(one) for one in splits["train"]]
@@ -74,43 +80,79 @@ def make_version(
         items = taught(lesson.teacher, splits["train"], texts, out / SOFT, tell)
         tell(f"{len(items):,} texts to learn from, {len(texts):,} of them without a label")
     topics = sorted({one.topic for one in splits["train"] if one.topic is not None})
-    network = begin(encoder, topics, config)
+    origin = origin_of(encoder)
+    network = begin(encoder, topics, config, data_dir)
+    if config.freeze == "lora" and not origin.is_adapter:
+        keep_encoder(encoder, origin.sha256, data_dir)  # now: without it hours of training would end in nothing
+    made_from = {**file_hashes(data), "encoder": origin.sha256, "items": len(items)}
+    if lesson:
+        made_from["teacher"] = lesson.teacher.manifest.everything["weights_sha256"]
     tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
-    train(network, tokenizer, topics, items, [Item(one) for one in splits["validation"]], out, config, tell)
+    validation = [Item(one) for one in splits["validation"]]
+    train(network, tokenizer, topics, items, validation, out, config, tell, made_from=made_from)
     shutil.copyfile(encoder / "tokenizer.json", out / "tokenizer.json")
-    learned_from = sha256(encoder / "model.safetensors")
-    if config.freeze == "lora":
-        keep_encoder(encoder, learned_from, data_dir)
     about = {
         "version": version,
         "made_at": now.isoformat(timespec="seconds"),
         "topics": topics,
-        "encoder": {"name": encoder.name, "sha256": learned_from},
+        "encoder": {"name": origin.name, "sha256": origin.sha256, "licence": origin.licence},
         **({"adapter": {"rank": config.rank, "alpha": config.alpha}} if config.freeze == "lora" else {}),
-        **({"teacher": lesson.teacher.version} if lesson else {}),
+        **({"teacher": {"version": lesson.teacher.version, "weights_sha256": made_from["teacher"]}} if lesson else {}),
         "examples": {name: len(examples) for name, examples in splits.items()},
         "learned_from": len(items),
         "seconds": round(time.monotonic() - started),
     }
-    write_manifest(out, {**about, **_how(data, out, config)})
+    write_manifest(out, {**about, **_how(data, out, config, with_unlabelled=lesson is not None)})
     calibrate_model(out, data_dir, splits["validation"], tell)
-    if lesson:
-        shutil.rmtree(out / SOFT)
+    for needless in (CHECKPOINTS, SOFT):  # only now: a kill before goes on from them
+        shutil.rmtree(out / needless, ignore_errors=True)
     tell(f"{version} is in {out}; `tocsin evaluate {version}` measures it")
     return out
 
 
-def begin(encoder: Path, topics: Sequence[str], config: TrainConfig) -> Network:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a training starts from."""
+
+    name: str
+    sha256: str
+    """Of the encoder's weights."""
+    licence: str
+    is_adapter: bool
+    """A version of ours that holds only an adapter of the encoder."""
+
+
+def origin_of(folder: Path) -> Origin:
+    """The encoder itself, or the version in the folder; of an adapter, the encoder that it stands on."""
+    manifest = read_manifest(folder) if (folder / "manifest.json").is_file() else None
+    if manifest and manifest.adapter_scale:
+        found, name, is_adapter = manifest.encoder, manifest.version, True
+    else:
+        found, name, is_adapter = sha256(folder / "model.safetensors"), folder.name, False
+    known = next((one for one in ENCODERS if one.sha256 == found), None)
+    return Origin(known.hub if known else name, found, "Apache-2.0" if known else "its maker's", is_adapter)
+
+
+def begin(encoder: Path, topics: Sequence[str], config: TrainConfig, data_dir: Path) -> Network:
     """The network before the first step, with what does not learn frozen."""
     torch.manual_seed(config.seed)
-    if (encoder / "manifest.json").is_file():
-        manifest = read_manifest(encoder)
-        if manifest.adapter_scale:
+    manifest = read_manifest(encoder) if (encoder / "manifest.json").is_file() else None
+    if manifest and list(manifest.topics) != list(topics):
+        raise UsageError(f"{manifest.version} knows other topics than the labelled files; start from an encoder")
+    if manifest and manifest.adapter_scale:
+        rank, alpha = manifest.everything["adapter"]["rank"], manifest.everything["adapter"]["alpha"]
+        if (config.freeze, config.rank, config.alpha) != ("lora", rank, alpha):
             raise UsageError(
-                f"{manifest.version} holds only an adapter; go on from a whole version, or from its encoder"
+                f"{manifest.version} holds an adapter: go on with --freeze lora --set rank={rank} --set alpha={alpha}"
             )
-        if list(manifest.topics) != list(topics):
-            raise UsageError(f"{manifest.version} knows other topics than the labelled files; start from an encoder")
+        pretrained = encoder_from(
+            encoder_folder(manifest.encoder, data_dir), pretrained=True, dropout=config.encoder_dropout
+        )
+        network = Network(pretrained, len(topics))
+        freeze(network, config)
+        load_adapter(network, encoder)
+        return network
+    if manifest:
         network = load_network(encoder, len(topics)).train()
     else:
         network = Network(encoder_from(encoder, pretrained=True, dropout=config.encoder_dropout), len(topics))
@@ -118,12 +160,14 @@ def begin(encoder: Path, topics: Sequence[str], config: TrainConfig) -> Network:
     return network
 
 
-def _how(data: Path, out: Path, config: TrainConfig) -> Mapping[str, Any]:
+def _how(data: Path, out: Path, config: TrainConfig, *, with_unlabelled: bool) -> Mapping[str, Any]:
+    unlabelled_files = UNLABELLED if with_unlabelled else ()
     return {
         "temperatures": {"topic": 1.0, "sentiment": 1.0, "company": 1.0},
         "max_tokens": config.max_tokens,
         "configuration": asdict(config),
         "data": {head: {"file": FILES[head], "sha256": digest} for head, digest in file_hashes(data).items()},
+        **({"unlabelled": {path: sha256(data / path) for path in unlabelled_files}} if with_unlabelled else {}),
         "weights_sha256": sha256(out / "model.safetensors"),
     }
 

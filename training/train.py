@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,23 +47,27 @@ def train(
     config: TrainConfig,
     tell: Tell = print,
     watch: Watch | None = None,
+    made_from: Mapping[str, Any] | None = None,
 ) -> Network:
     """Train, keep the epoch with the best validation score, write its weights to `out`; resumes a killed run.
 
     `network` already says which of its weights learn (freezing.freeze). UsageError where `out` holds the checkpoints
-    of a run with another configuration. `watch` is told the epoch and its score, and may end the run by an exception.
+    of a run with another configuration, or `made_from` something else (hashes of data, encoder, teacher). The
+    checkpoints stay, for whoever has made sure of the result to remove. `watch` is told the epoch and its score, and
+    may end the run by an exception.
     """
     checkpoints = out / CHECKPOINTS
-    resumed = resumable(checkpoints, config)
+    resumed = resumable(checkpoints, {**asdict(config), **(made_from or {})})
     if resumed:
         tell(f"going on from {Path(resumed).name}")
     tokenizer.no_padding()
     tokenizer.enable_truncation(config.max_tokens)
     feed = Feed(items, tokenizer, topics, config, augment=True)
-    steps = config.epochs * math.ceil(len(feed) / config.batch)
+    told = arguments(checkpoints, config)
+    steps = config.epochs * math.ceil(len(feed) / (told.train_batch_size * told.world_size))  # over all devices
     trainer = HeadsTrainer(
         network,
-        arguments(checkpoints, config),
+        told,
         train_dataset=feed,
         eval_dataset=Feed(validation, tokenizer, topics, config, augment=False),
         data_collator=Collate({"topic": len(topics), "sentiment": SENTIMENT_CLASSES, "company": SENTIMENT_CLASSES}),
@@ -77,7 +80,6 @@ def train(
     trainer.objective = Objective(class_weights([item.example for item in items], topics, config), config)
     trainer.train(resume_from_checkpoint=resumed)
     save_network(network, out)
-    shutil.rmtree(checkpoints)
     return network
 
 
@@ -146,6 +148,7 @@ def arguments(checkpoints: Path, config: TrainConfig) -> TrainingArguments:
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
+        restore_callback_states_from_checkpoint=True,  # else a resumed run forgets how long nothing got better
         load_best_model_at_end=True,
         metric_for_best_model=BEST,
         greater_is_better=True,
@@ -189,12 +192,14 @@ def macro_f1s(said: EvalPrediction) -> dict[str, float]:
     return {**scores, BEST: float(np.mean(list(scores.values())))}
 
 
-def resumable(checkpoints: Path, config: TrainConfig) -> str | None:
-    """The checkpoint to go on from, if a run of the same configuration left one."""
+def resumable(checkpoints: Path, asked: Mapping[str, Any]) -> str | None:
+    """The checkpoint to go on from, if a run of the same configuration, from the same things, left one."""
     stated = checkpoints / "configuration.json"
-    if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asdict(config):
-        raise UsageError(f"{checkpoints} is of a run with another configuration; remove it or use its options")
+    if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asked:
+        raise UsageError(
+            f"{checkpoints} is of a run with another configuration or from other data; remove it or use its options"
+        )
     checkpoints.mkdir(parents=True, exist_ok=True)
-    stated.write_text(json.dumps(asdict(config)), encoding="utf-8")
+    stated.write_text(json.dumps(asked), encoding="utf-8")
     found: str | None = get_last_checkpoint(str(checkpoints))  # type: ignore[no-untyped-call]
     return found

@@ -146,7 +146,7 @@ def run(
 
     name = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:12]
     folder, tokenizer = home / f"trial-{name}", Tokenizer.from_file(str(search.encoder / "tokenizer.json"))
-    network = begin(search.encoder, topics, config)
+    network = begin(search.encoder, topics, config, home)
     try:
         items, judged = [Item(one) for one in learned], [Item(one) for one in validation]
         train(network, tokenizer, topics, items, judged, folder, config, lambda _: None, watch)

@@ -82,12 +82,13 @@ def _report(service: Service) -> None:
     except ModelUnavailable as error:
         st.html(markup.empty("This version's files are not on this machine.", str(error)))
         return
-    report = next((folder / "report" / name for name in REPORTS if (folder / "report" / name).is_file()), None)
+    found = (folder / part / name for part in ("report", "report-validation") for name in REPORTS)
+    report = next((path for path in found if path.is_file()), None)
     if report is None:
         st.html(markup.empty("This version has no report.", "`tocsin evaluate` writes one into the model's folder."))
     else:
         st.markdown(IMAGE.sub("", report.read_text(encoding="utf-8")))
-    _plots(folder / "report")
+        _plots(report.parent)
     with st.expander("Manifest: data, configuration, calibration"):
         st.html(markup.facts(_flat(manifest.everything)))
 

@@ -106,8 +106,11 @@ def load_network(folder: Path, topics: int, adapted: Adapted | None = None) -> N
 
 def merged(weights: dict[str, Tensor], adapted: Adapted) -> dict[str, Tensor]:
     """Heads and adapter -> all weights: each adapted layer's become W + scale * B A."""
-    encoder = encoder_from(adapted.encoder, pretrained=True).state_dict()
-    whole = {f"encoder.{name}": value.float() for name, value in encoder.items()}
+    if (adapted.encoder / "manifest.json").is_file():  # a whole version of ours, whose names begin with "encoder."
+        whole = {name: value.float() for name, value in load_file(str(adapted.encoder / WEIGHTS)).items()}
+    else:
+        encoder = encoder_from(adapted.encoder, pretrained=True).state_dict()
+        whole = {f"encoder.{name}": value.float() for name, value in encoder.items()}
     for name, value in weights.items():
         layer, _, part = name.rpartition(".")
         if part == "lora_A":
@@ -115,3 +118,13 @@ def merged(weights: dict[str, Tensor], adapted: Adapted) -> dict[str, Tensor]:
         elif part != "lora_B":
             whole[name] = value
     return whole
+
+
+def load_adapter(network: Network, folder: Path) -> None:
+    """Put the heads and the adapter of a version's folder into a network that has an adapter's layers, to train on."""
+    named = network.state_dict()
+    weights = load_file(str(folder / WEIGHTS))
+    filled = {name + ADAPTER if name + ADAPTER in named else name: value.float() for name, value in weights.items()}
+    _, unexpected = network.load_state_dict(filled, strict=False)
+    if unexpected:
+        raise ValueError(f"{folder} holds what this network lacks: {', '.join(unexpected[:3])}")

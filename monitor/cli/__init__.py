@@ -28,6 +28,10 @@ for one in (programs, filters, news, operation, model, encoders, labels):
     app.add_typer(one.verbs)
 
 
+TRAINING_ONLY = ("accelerate", "optuna", "peft", "sklearn", "vaderSentiment")
+"""What the extra `train` brings, by the names that are imported."""
+
+
 def main() -> None:
     """Run the command; what a user can cause ends with one line and an exit code, never with a traceback."""
     die_with_owner()
@@ -43,6 +47,13 @@ def main() -> None:
     except TocsinError as error:
         print(f"tocsin: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in TRAINING_ONLY:
+            raise
+        print(
+            f"tocsin: {error.name} is missing, which only training needs; pip install 'tocsin[train]'", file=sys.stderr
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

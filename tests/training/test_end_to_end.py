@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,9 @@ from monitor.errors import UsageError
 from monitor.registry import read_manifest
 from monitor.types import Passage
 from tests.training.tiny import write_encoder, write_sets
-from training.commands import list_models, show_model
+from training.commands import evaluate_version, list_models, show_model
 from training.config import TrainConfig, configuration, read_changes
+from training.distil import UNLABELLED
 from training.make import Lesson, make_version
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -52,6 +54,8 @@ def test_written_labels_become_a_version_that_serves(tmp_path: Path) -> None:
     assert any(line.startswith("mine-1") for line in list_models(tmp_path))
     assert '"version": "mine-1"' in show_model("mine-1", tmp_path)
     assert not (tmp_path / "models" / "mine-1" / "checkpoints").exists()
+    with pytest.raises(UsageError, match="mine-1 is here already"):
+        make(tmp_path, "mine-1", QUICK)
 
 
 @pytest.mark.usefixtures("data")
@@ -71,7 +75,8 @@ def test_a_pupil_learns_from_its_teacher_s_answers_and_from_texts_without_labels
     assert_tells_good_from_bad(make(tmp_path, "pupil-1", QUICK, lesson=lesson, tell=told.append))
     assert any("of them without a label" in line for line in told)
     said = read_manifest(tmp_path / "models" / "pupil-1").everything
-    assert said["teacher"] == "teacher-1"
+    assert said["teacher"] == {"version": "teacher-1", "weights_sha256": teacher.manifest.everything["weights_sha256"]}
+    assert set(said["unlabelled"]) == set(UNLABELLED)
     assert said["learned_from"] > said["examples"]["train"]
 
 
@@ -85,6 +90,36 @@ def test_a_version_learns_on_from_where_another_stopped(tmp_path: Path) -> None:
     write_sets(other, topics="Subject")
     with pytest.raises(UsageError, match="knows other topics"):
         make_version("third-1", other, tmp_path / "models" / "first-1", tmp_path, QUICK, NOW)
+
+
+@pytest.mark.usefixtures("data")
+def test_an_adapter_stands_on_a_whole_version_and_is_itself_gone_on_from(tmp_path: Path) -> None:
+    make(tmp_path, "whole-1", QUICK)
+    slow = replace(QUICK, freeze="lora", rank=4, alpha=8, epochs=1, encoder_rate=1e-6, head_rate=1e-6)
+    thin = make(tmp_path, "thin-1", slow, encoder=tmp_path / "models" / "whole-1")
+    assert_tells_good_from_bad(thin)
+    more = make(tmp_path, "thin-2", slow, encoder=tmp_path / "models" / "thin-1")
+    assert_tells_good_from_bad(more)
+    assert read_manifest(tmp_path / "models" / "thin-2").encoder == thin.manifest.encoder
+    with pytest.raises(UsageError, match=r"--freeze lora --set rank=4 --set alpha=8"):
+        make(tmp_path, "thin-3", replace(slow, rank=8), encoder=tmp_path / "models" / "thin-1")
+
+
+@pytest.mark.usefixtures("data")
+def test_an_evaluation_writes_its_report_and_notes_the_scores(tmp_path: Path) -> None:
+    make(tmp_path, "mine-1", QUICK)
+    folder = evaluate_version("mine-1", tmp_path, tmp_path / "data", "validation", NOW, lambda _: None)
+    report = json.loads((folder / "report.json").read_text())
+    assert folder.name == "report-validation"
+    assert set(report["heads"]) == {"topic", "sentiment", "company"}
+    sentiment = report["heads"]["sentiment"]
+    assert sentiment["macro_f1"] == 1.0
+    assert 0 <= sentiment["ece_after"] < 0.2
+    assert sentiment["negative_recall_at_precision_80"] == 1.0
+    assert set(sentiment["baselines"]) == {"majority", "VADER", "TF-IDF + logistic regression"}
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".png"}
+    noted = read_manifest(tmp_path / "models" / "mine-1").everything["validation"]
+    assert noted["sentiment"]["ece"] == round(sentiment["ece_after"], 4)
 
 
 def test_a_recipe_s_options_are_checked_by_name() -> None:

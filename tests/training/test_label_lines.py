@@ -127,15 +127,19 @@ def test_topics_are_those_of_the_version_in_service_else_those_counted(database:
     assert topics_in_service(database) == ["Legal", "IPO"]
 
 
-def test_training_learns_each_newest_word_and_never_an_audit(database: Database) -> None:
-    news(database, 3)
+def test_training_learns_each_newest_word_and_nothing_that_judges(database: Database) -> None:
+    news(database, 5)
     said = [
         Label(article="a0", task="topic", value="Legal", who="ann", at=NOW),
         Label(article="a0", task="topic", value="M&A", who="bob", at=NOW),
         Label(article="a1", task="company", value="positive", company="ACME", who="ann", at=NOW),
         Label(article="a2", task="sentiment", value="negative", who="ann", at=NOW, origin="audit"),
+        Label(article="a2", task="sentiment", value="neutral", who="ann", at=NOW),
+        Label(article="a2", task="topic", value="Legal", who="ann", at=NOW),
+        Label(article="a3", task="topic", value="Legal", who="ann", at=NOW),
     ]
     add_labels(database, said)
-    learned = examples_of(labels(database))
+    title = next(one.title for one in labels(database) if one.label.article == "a3")
+    learned = examples_of(labels(database), [title.upper()])
     told = [(one.topic, one.company, one.company_sentiment) for one in learned]
     assert told == [("M&A", None, None), (None, "Acme", 2)], "the company as the text spells it"

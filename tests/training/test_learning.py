@@ -6,7 +6,6 @@ import math
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +144,10 @@ def test_a_killed_training_goes_on_and_ends_with_the_weights_of_an_unkilled_one(
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
-def test_checkpoints_of_another_configuration_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_of_another_configuration_or_other_data_are_refused(tmp_path: Path) -> None:
     from training.train import resumable
 
-    resumable(tmp_path, TrainConfig())
-    with pytest.raises(UsageError, match="of a run with another configuration"):
-        resumable(tmp_path, replace(TrainConfig(), epochs=9))
+    resumable(tmp_path, {"epochs": 3, "topic": "a hash"})
+    for other in ({"epochs": 9, "topic": "a hash"}, {"epochs": 3, "topic": "another"}):
+        with pytest.raises(UsageError, match="of a run with another configuration or from other data"):
+            resumable(tmp_path, other)
