@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +14,15 @@ from monitor import embedded
 from monitor.broker.protocol import Broker
 from monitor.classifier.protocol import Classifier
 from monitor.entities import Companies, load_companies
-from monitor.errors import TocsinError
+from monitor.errors import TocsinError, Unavailable
 from monitor.registry import find_model, read_manifest
 from monitor.rescoring import Loadable
 from monitor.settings import Settings
 from monitor.store.engine import Database, open_database, patiently
 from monitor.store.migrate import current, migrate, newest
 from monitor.store.models import ensure_service
+
+ANSWERS_WITHIN_S = 5.0
 
 
 @contextlib.contextmanager
@@ -139,10 +142,16 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
     """What `tocsin doctor` looks at beyond the machine; each raises TocsinError with the mend."""
 
     def look_at_database() -> str:
+        if settings.database_url is not None:
+            current(_named_server(settings.database_url))  # once: a program would wait for it, a doctor must not
         with database_url(settings) as url:
             return f"answers, at revision {current(url)}"
 
     def look_at_log() -> str:
+        if settings.broker == "kafka":
+            answers(settings.kafka_servers)
+        elif settings.database_url is not None:
+            current(_named_server(settings.database_url))
         with database_url(settings) as url:
             broker = connector(settings, url)()
             lag = sum(broker.lag().values())
@@ -155,6 +164,18 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
         "database": look_at_database,
         "log": look_at_log,
     }
+
+
+def answers(servers: str) -> None:
+    """Unavailable unless one of the servers, host:port and comma-separated, takes a connection."""
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN_S).close()
+        except (OSError, ValueError):
+            continue
+        return
+    raise Unavailable(f"no Kafka answers at {servers}; start it, or set TOCSIN_KAFKA_SERVERS")
 
 
 def _named_server(url: SecretStr) -> str:

@@ -17,11 +17,32 @@ EARLIEST_YEAR, LATEST_YEAR = 1971, 9998
 """A day more or less stays within what every program on the way can hold; no news is older."""
 
 _encoder = msgspec.json.Encoder()
+LARGEST = 900_000
+"""Bytes of a message: Kafka takes no batch above 1 MiB."""
+LONGEST_NAME = 8_000
+"""Characters kept of what is no body where a message is too large; of a longer address none could be asked for."""
 _decoder = msgspec.json.Decoder(RawArticle)
 
 
 def encode(raw: RawArticle) -> Outgoing:
-    """Whatever the text holds can be stored: a lone surrogate, which UTF-8 cannot carry, becomes U+FFFD."""
+    """Whatever the text holds can be stored: a lone surrogate, which UTF-8 cannot carry, becomes U+FFFD.
+
+    What would make a message of more than LARGEST bytes is cut: the log would refuse it, and all that comes with it.
+    """
+    message = _encode(raw)
+    if len(message.value) + len(message.key) <= LARGEST:
+        return message
+    names = {
+        name: value[:LONGEST_NAME] for name, value in msgspec.structs.asdict(raw).items() if isinstance(value, str)
+    }
+    body = raw.body
+    while len(message.value) + len(message.key) > LARGEST:
+        body = body[: len(body) // 2]
+        message = _encode(msgspec.structs.replace(raw, **{**names, "body": body}))
+    return message
+
+
+def _encode(raw: RawArticle) -> Outgoing:
     identity = raw.url or f"{raw.source}\n{raw.source_id}"
     try:
         value = _encoder.encode(raw)

@@ -28,6 +28,10 @@ LAST_WORDS_S = 20.0  # how long an orphan may take to end cleanly
 class ProgramEnded(TocsinError):
     """A program that should run on has ended."""
 
+    def __init__(self, name: str, code: int | None) -> None:
+        super().__init__(f"the {name} program ended with code {code}; its last lines, above or in its log, say why")
+        self.name, self.code = name, code
+
 
 @dataclass
 class Programs:
@@ -60,13 +64,14 @@ class Programs:
         self.running[name] = child
         return child
 
+    def ended(self) -> list[ProgramEnded]:
+        """What is to be said of each child that is gone."""
+        return [ProgramEnded(name, child.poll()) for name, child in self.running.items() if child.poll() is not None]
+
     def check(self) -> None:
         """ProgramEnded if a child is gone."""
-        for name, child in self.running.items():
-            if child.poll() is not None:
-                raise ProgramEnded(
-                    f"the {name} program ended with code {child.returncode}; its last lines above say why"
-                )
+        for ended in self.ended():
+            raise ended
 
     def stop(self, name: str) -> int:
         """SIGTERM, and SIGKILL after STOP_TIMEOUT_S; returns the exit code."""

@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import structlog
 
 from monitor import app
+from monitor.errors import UsageError
 from monitor.processes import Programs, stopped_by_signals, tocsin
 from monitor.settings import Settings
 
 PROGRAMS = ("worker", "jobs", "ingest", "dashboard")
+STARTS, WITHIN_S = 4, 600.0
+"""A program that ends more often than this in so many seconds does not end by accident."""
+PAUSE_S = 1.0
+WRONG_USE = UsageError.exit_code
+"""A program that ends with it was started with wrong settings, which no other start mends."""
+
+log = structlog.get_logger(__name__)
 
 
 def run_up(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT; ProgramEnded where one of them ends by itself."""
+    """Until SIGTERM or SIGINT; ProgramEnded where one of them ends by itself again and again."""
     stop = stopped_by_signals()
     with app.database_url(settings), Programs(os.environ) as programs:
-        for name in PROGRAMS:
-            programs.start(name, tocsin(name))
+        commands = {name: tocsin(name) for name in PROGRAMS}
+        for name, command in commands.items():
+            programs.start(name, command)
         print(f"tocsin is up: {settings.dashboard_url} (Ctrl-C stops everything)", flush=True)
-        while not stop.wait(0.2):
-            programs.check()
+        keep_running(programs, commands, stop)
+
+
+def keep_running(
+    programs: Programs, commands: Mapping[str, Sequence[str]], stop: threading.Event, pause_s: float = PAUSE_S
+) -> None:
+    """Start again whatever ends, until `stop` is set: jobs end by design when a job fails or their seat is lost."""
+    started: dict[str, list[float]] = defaultdict(lambda: [time.monotonic()])
+    while not stop.wait(0.2):
+        for ended in programs.ended():
+            times = started[ended.name] = [at for at in started[ended.name] if time.monotonic() - at < WITHIN_S]
+            if ended.code == WRONG_USE or len(times) >= STARTS:
+                raise ended
+            log.warning("a program ended and is started again", program=ended.name, code=ended.code)
+            programs.stop(ended.name)
+            if stop.wait(pause_s):
+                return
+            programs.start(ended.name, list(commands[ended.name]))
+            times.append(time.monotonic())

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,16 @@ def test_the_doctor_names_the_mend(environment: dict[str, str]) -> None:
     done = tocsin({**environment, "TOCSIN_MODEL": "nosuch"}, "doctor")
     assert done.returncode == 1
     assert "MEND model" in done.stdout
+
+
+def test_the_doctor_does_not_wait_for_what_is_away(tmp_path: Path) -> None:
+    away = {**environment_of("postgresql+psycopg://nobody@127.0.0.1:9/none", tmp_path), "TOCSIN_BROKER": "kafka"}
+    begun = time.monotonic()
+    done = tocsin({**away, "TOCSIN_KAFKA_SERVERS": "127.0.0.1:9"}, "doctor")
+    assert time.monotonic() - begun < 60
+    assert done.returncode == 1
+    assert "MEND database" in done.stdout
+    assert "MEND log: no Kafka answers at 127.0.0.1:9" in done.stdout
 
 
 def test_stories_and_backtest_need_no_database_and_no_torch(environment: dict[str, str], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from monitor.processes import ProgramEnded, Programs
+from monitor.up import STARTS, keep_running
 
 CHILD = """
 import sys, time
@@ -63,3 +65,19 @@ def test_a_program_that_ends_is_named() -> None:
         programs.start("worker", [sys.executable, "-c", "raise SystemExit(3)"]).wait()
         with pytest.raises(ProgramEnded, match="worker program ended with code 3"):
             programs.check()
+
+
+@pytest.mark.parametrize(("code", "starts"), [(1, STARTS), (2, 1)])
+def test_what_ends_is_started_again_but_not_for_ever_and_not_with_wrong_settings(
+    tmp_path: Path, code: int, starts: int
+) -> None:
+    flag = tmp_path / "starts"
+    ends = f"open({str(flag)!r}, 'a').write('x'); raise SystemExit({code})"
+    commands = {"jobs": [sys.executable, "-c", ends], "worker": [sys.executable, "-c", "import time; time.sleep(60)"]}
+    with Programs(os.environ) as programs:
+        for name, command in commands.items():
+            programs.start(name, command)
+        with pytest.raises(ProgramEnded, match=f"jobs program ended with code {code}"):
+            keep_running(programs, commands, threading.Event(), pause_s=0.01)
+        assert programs.running["worker"].poll() is None
+    assert len(flag.read_text()) == starts

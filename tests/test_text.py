@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.codec import decode, encode
+from monitor.codec import LARGEST, decode, encode
 from monitor.text import canonical_url, clean, readable
 from monitor.types import Article, RawArticle, Rejected
 
@@ -132,3 +132,12 @@ def test_unknown_and_broken_messages_are_refused_with_the_reason() -> None:
 def test_names_end_before_the_database_s_keys_do() -> None:
     long = article(publisher="p" * 9_000, family="f" * 9_000, author="a " * 9_000)
     assert (len(long.publisher), len(long.family), long.author) == (200, 200, ("a " * 100).rstrip())
+
+
+def test_no_message_is_too_large_for_the_log_whichever_field_is() -> None:
+    for name in ("title", "body", "url", "author", "source_id", "publisher"):
+        huge = msgspec.structs.replace(RAW, **{name: "\x01x" * 1_000_000})
+        assert len(encode(huge).value) + len(encode(huge).key) <= LARGEST
+    kept = decode(encode(msgspec.structs.replace(RAW, body="word " * 400_000)).value)
+    assert isinstance(kept, RawArticle)
+    assert len(kept.body) > 200_000, "what is read of it is there"

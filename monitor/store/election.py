@@ -25,8 +25,12 @@ class Seat:
     checked: float = 0.0
 
     def try_win(self) -> bool:
-        """Elected, now? False while another holds the seat."""
-        return bool(self.connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": Lock.JOBS}).scalar())
+        """Elected, now? False while another holds the seat. Unavailable where the database has gone away."""
+        statement = text("SELECT pg_try_advisory_lock(:lock)")
+        try:
+            return bool(self.connection.execute(statement, {"lock": Lock.JOBS}).scalar())
+        except DBAPIError as error:
+            raise Unavailable("the database went away before this jobs process was elected; start it again") from error
 
     def is_held(self) -> bool:
         """Is the connection that holds the lock alive? Asked at most every CHECK_EVERY_S."""
