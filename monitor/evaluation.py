@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-import structlog
-
 from monitor.alerts import completeness, stages, watch
 from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of
@@ -20,14 +18,15 @@ from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
 from monitor.alerts.rules import Rule, StoredRule, levels_of, watches
 from monitor.alerts.stages import Context, Notice, Plan
-from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
+from monitor.alerts.unwatched import ends
+from monitor.alerts.watch import LATE, NOBODY, Glance
+from monitor.learned import HISTORY, Learned, catch_up, learn
 from monitor.store import alert_counts, outbox, read_alerts
 from monitor.store import alerts as store
 from monitor.store import rules as stored_rules
 from monitor.store.alerts import Transaction
 from monitor.types import BUCKET, Scope, bucket_of
 
-HISTORY = timedelta(days=35)
 RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
 CHART_HOURS = 2
@@ -36,17 +35,6 @@ RHYTHM_EVERY = timedelta(hours=1)
 STORE_EVERY = timedelta(hours=1)
 """Thousands of scopes weigh megabytes; what came since is read again from the counts."""
 FORGET_WANTED = timedelta(hours=1)
-
-log = structlog.get_logger()
-
-
-@dataclass
-class Learned:
-    """A series' watch, how many back-filled stories it was learned from, and the last bucket stored of it."""
-
-    watch: Watch
-    backfilled: int
-    stored: datetime | None = None
 
 
 @dataclass
@@ -65,11 +53,12 @@ class Evaluator:
     def tick(self, tx: Transaction, lag: Mapping[int, int], now: datetime) -> int:
         """One evaluation of all open buckets; the number of messages written."""
         model = store.model_in_service(tx)
-        rules = [one for one in stored_rules.rules(tx) if one.enabled]
-        tells: list[Tell] = []
+        known = stored_rules.rules(tx)
+        rules = [one for one in known if one.enabled]
+        tells = _end_unwatched(tx, known, now)
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
-            tells = self._judge(tx, model, rules, lag, now)
+            tells += self._judge(tx, model, rules, lag, now)
         return self._tell(tx, tells, now)
 
     def silent_feeds(self, tx: Transaction, now: datetime) -> list[SilentFeed]:
@@ -124,6 +113,10 @@ class Evaluator:
         """What the buckets that have just become final show, and those still open; the former are kept as learned."""
         rule = next(one.rule for one in rules if one.rule.series == series)
         known = self._known(tx, model, rule, now)
+        # Narrowed to stories that nobody tells here, a rule must still see its episodes calm down.
+        ids = {one.rule.id for one in rules if one.rule.series == series}
+        running = {one.scope for one in store.running_episodes(tx) if one.rule in ids}
+        known.watch = replace(known.watch, bank=watch.with_scopes(known.watch.bank, running))
         begin, newest = known.watch.at + BUCKET, bucket_of(now)
         if begin > newest:
             return None, None
@@ -151,9 +144,9 @@ class Evaluator:
         backfilled = alert_counts.stories_backfilled(tx, model, now - HISTORY)
         known = self.learned.get(key)
         if known is None or backfilled > 1.1 * known.backfilled + 20:
-            known = self.learned[key] = _learn(tx, model, rule, self.markets, backfilled, now)
+            known = self.learned[key] = learn(tx, model, rule, self.markets, backfilled, now)
         elif known.watch.at < now - LATE - BUCKET:
-            known.watch = _catch_up(tx, model, rule, known.watch, now)
+            known.watch = catch_up(tx, model, rule, known.watch, now)
         return known
 
     # --- telling
@@ -211,31 +204,20 @@ class Evaluator:
         return of_episode(notice, read_alerts.evidence_of(tx, episode.id), chart, naming)
 
 
+def _end_unwatched(tx: Transaction, rules: Sequence[StoredRule], now: datetime) -> list[Tell]:
+    """First of all: what ends here inhibits nothing, holds back no all-clear and is not reminded of in this tick."""
+    standings = {key: Standing(*one) for key, one in store.standings(tx).items()}
+    over = ends(store.running_episodes(tx), {one.rule.id: one for one in rules}, standings, now)
+    store.save_standings(tx, {key: store.Standing(*one) for key, one in over.standings.items()})
+    store.save_episodes(tx, [one.episode for one in over.tells], now)
+    return over.tells
+
+
 def _key(notice: Notice) -> str:
     """The same change told twice has the same key."""
     episode = notice.episode
     grade = f"{episode.peak:.1f}" if notice.reason == "worse" else f"{notice.at:%Y%m%d}"
     return f"{episode.id}:{notice.reason}:{episode.reopened}:{grade}:{notice.channel}"
-
-
-def _learn(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
-    """What is normal, from the stored past up to where buckets may still ring."""
-    first = alert_counts.first_count(tx, model, now - HISTORY) or now - LATE
-    until = bucket_of(now - LATE)
-    begin = min(bucket_of(first), until)
-    tallies = alert_counts.tallies_of(tx, model, rule, begin, until, least_stories=alert_counts.LEAST_STORIES)
-    after = watch.learn(watch.new_watch({one.scope for one in tallies}, begin, markets), tallies, until)
-    scopes, days = len(after.bank.scopes) - 1, (until - begin).days
-    log.info("learned what is normal", series=rule.series, scopes=scopes, days=days)
-    return Learned(after, backfilled)
-
-
-def _catch_up(tx: Transaction, model: int, rule: Rule, known: Watch, now: datetime) -> Watch:
-    """After a long stop: what is too late to ring is only learned."""
-    until = bucket_of(now - LATE)
-    tallies = alert_counts.tallies_of(tx, model, rule, known.at + BUCKET, until)
-    bank = watch.with_scopes(known.bank, {one.scope for one in tallies})
-    return watch.learn(replace(known, bank=bank), tallies, until)
 
 
 def _desk(

@@ -94,7 +94,11 @@ def test_a_route_to_an_unknown_channel_is_withheld_with_the_mend() -> None:
         ("closed", [told()], {"phase": "closed"}, "closed"),
         ("closed", [], {"phase": "closed"}, None),
         ("closed", [told(), told("closed")], {"phase": "closed"}, None),
+        ("unwatched", [told()], {"phase": "closed"}, "unwatched"),
+        ("unwatched", [], {"phase": "closed"}, None),
+        ("unwatched", [told(), told("closed")], {"phase": "closed"}, None),
         ("worse", [told(), told("closed")], {}, "worse"),  # it came back
+        ("worse", [told(), told("unwatched")], {}, "worse"),
         ("reminder", [told()], {}, None),
         ("reminder", [told(at=NOW - timedelta(days=2))], {}, "reminder"),
         ("reminder", [told("not told: quiet")], {}, "first"),  # reasons for silence are not messages

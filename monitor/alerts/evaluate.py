@@ -32,8 +32,14 @@ from monitor.alerts.state import EpisodeState, Levels, Transition, step
 from monitor.alerts.watch import LATE, NOBODY, Glance
 from monitor.types import Scope
 
-Reason = Literal["first", "worse", "reminder", "closed"]
+Reason = Literal["first", "worse", "reminder", "closed", "unwatched"]
+ENDS: dict[Reason, str] = {
+    "closed": "back to normal",
+    "unwatched": "the rule was switched off or no longer watches this",
+}
 REASON_OF: dict[str, Reason] = {"opened": "first", "grew": "worse", "reopened": "worse", "closed": "closed"}
+NO_RULE = -1
+"""Whose an episode is, for a rule that does not watch its scope."""
 URGENT = frozenset({"opened", "grew", "reopened", "resumed"})
 """What a bucket that is not final yet may do."""
 
@@ -188,7 +194,10 @@ def _is_backed(desk: Desk, stories: Sequence[Evidence], change: Transition) -> b
 def _stories_behind(
     desk: Desk, wants: Mapping[str, Transition], stories: Mapping[str, tuple[Evidence, ...]], into: Judgement
 ) -> list[Running]:
-    """Every episode's stories, with those that came since: of this rule's, and of what comes back this very moment."""
+    """Every episode's stories, with those that came since: of this rule's, and of what comes back this very moment.
+
+    At a scope that the rule no longer watches an episode is nobody's: it explains nothing, but is the same incident.
+    """
     latest = {one.id: one for one in [*desk.running.values(), *into.episodes.values()]}
     own = {id: {story.story for story in into.evidence.get(id, ())} for id in latest}
     for one in latest.values():
@@ -200,7 +209,7 @@ def _stories_behind(
             one = latest[id]
             before = known[id].stories if id in known else frozenset()
             known[id] = Running(one.rule, id, one.incident, one.scope, before | more)
-    return list(known.values())
+    return [one if watches(desk.rule, Scope.of(one.scope)) else replace(one, rule=NO_RULE) for one in known.values()]
 
 
 def _join(desk: Desk, joins: Sequence[tuple[str, str]], into: Judgement) -> None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from monitor.alerts.episodes import Episode, Evidence, witnesses
+from monitor.alerts.evaluate import ENDS
 from monitor.alerts.stages import Notice
 from monitor.types import Scope
 
@@ -73,11 +74,11 @@ def of_episode(notice: Notice, evidence: Sequence[Evidence], chart: Chart | None
     name = scope_name(episode.scope, naming.companies)
     stories = ranked(evidence)
     return Message(
-        sort=notice.reason,
+        sort="closed" if notice.reason == "unwatched" else notice.reason,
         title=_title(notice, name),
         lines=tuple(_lines(notice, evidence, naming)),
-        stories=tuple(map(story_line, stories[:STORIES_SHOWN])) if notice.reason != "closed" else (),
-        more=max(0, len(stories) - STORIES_SHOWN) if notice.reason != "closed" else 0,
+        stories=tuple(map(story_line, stories[:STORIES_SHOWN])) if notice.reason not in ENDS else (),
+        more=max(0, len(stories) - STORIES_SHOWN) if notice.reason not in ENDS else 0,
         chart=chart,
         link=episode_link(episode, naming.dashboard_url),
         episode=episode.id,
@@ -97,6 +98,8 @@ def _title(notice: Notice, name: str) -> str:
             return f"{name}: {mood} news still above normal"
         case "closed":
             return f"{name}: back to normal"
+        case "unwatched":
+            return f"{name}: no longer watched"
     return f"{name}: surge of {mood} news"
 
 
@@ -105,9 +108,12 @@ def _lines(notice: Notice, evidence: Sequence[Evidence], naming: Naming) -> list
     since = episode.since.astimezone(zone)
     told_by = max(episode.publishers, len(witnesses(evidence)))
     seen = f"{plural(episode.seen, f'{episode.sentiment} story')} from {plural(told_by, 'publisher')}"
-    if notice.reason == "closed":
+    if notice.reason in ENDS:
         ended = (episode.ended or notice.at).astimezone(zone)
-        return [f"No longer above normal. It ran from {clock(since)} to {clock(ended, since)}: {seen}."]
+        why = "No longer above normal."
+        if notice.reason == "unwatched":
+            why = f"Closed because {ENDS['unwatched']}, whether or not it goes on."
+        return [f"{why} It ran from {clock(since)} to {clock(ended, since)}: {seen}."]
     out = [f"{seen} since {clock(since)} ({span(notice.at - episode.since)}); {usual(episode)}."]
     out.append(f"{rarity(episode.peak)} {_reason(episode)}".strip())
     if episode.phase == "closed":
@@ -161,7 +167,8 @@ def of_list(notices: Sequence[Notice], why: str, naming: Naming) -> Message:
 def _list_line(notice: Notice, naming: Naming) -> str:
     episode = notice.episode
     since = episode.since.astimezone(ZoneInfo(naming.zone))
-    state = "over" if episode.phase == "closed" else "running"
+    over = "no longer watched" if notice.reason == "unwatched" else "over"
+    state = over if episode.phase == "closed" else "running"
     seen = plural(episode.seen, f"{episode.sentiment} story")
     name = scope_name(episode.scope, naming.companies)
     return f"{name}: {seen} since {clock(since)}, {usual(episode)}; {state}"

@@ -5,7 +5,7 @@ Nothing is dropped in silence: what a stage takes out is held until a time, or w
     inhibited   a rule that matters more rings for a scope that holds this one
     silenced    somebody asked for silence here, until ...
     routed      one notice per channel that the rule names
-    deduped     by the log of what was told: first | worse | reminder | closed, or withheld
+    deduped     by the log of what was told: first | worse | reminder | closed | unwatched
     in hours    quiet hours and office hours of the rule's zone
     gathered    into the next digest
     limited     so many a channel in ten minutes; the rest in one message: "N more, here they are"
@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from monitor.alerts.episodes import Episode, holds
-from monitor.alerts.evaluate import Reason
+from monitor.alerts.evaluate import ENDS, Reason
 from monitor.alerts.hours import next_digest, silent_until
 from monitor.alerts.rules import Rule
 from monitor.types import Scope
@@ -142,7 +142,7 @@ def silenced(notices: list[Notice], context: Context, answer: Plan) -> list[Noti
     kept = []
     for one in notices:
         silence = next((each for each in context.silences if _covers(each, one.episode)), None)
-        if silence and one.reason == "closed":
+        if silence and one.reason in ENDS:
             answer.withheld.append(Withheld(one, f"silenced by {silence.who}"))
         elif silence:
             answer.held.append(Held(one, f"silenced by {silence.who}", silence.ends))
@@ -201,12 +201,12 @@ def reason_to_tell(notice: Notice, log: Sequence[ToldBefore], context: Context) 
     if episode.id in context.noise:
         return None
     before = [line for line in log if (line.incident, line.channel) == (episode.incident, notice.channel)]
-    before = [line for line in before if line.reason in ("first", "worse", "reminder", "closed")]
-    if not before or (before[-1].reason == "closed" and notice.reason != "closed"):
-        return None if notice.reason == "closed" else "worse" if before else "first"
-    if notice.reason == "closed":
+    before = [line for line in before if line.reason in ("first", "worse", "reminder", *ENDS)]
+    if not before or (before[-1].reason in ENDS and notice.reason not in ENDS):
+        return None if notice.reason in ENDS else "worse" if before else "first"
+    if notice.reason in ENDS:
         others = [one for one in context.running if one.incident == episode.incident and one.id != episode.id]
-        return None if before[-1].reason == "closed" or others else "closed"
+        return None if before[-1].reason in ENDS or others else notice.reason
     if notice.reason == "reminder":
         return "reminder" if context.now - before[-1].at >= REMIND_AFTER else None
     worst = max(line.severity for line in before)
@@ -217,8 +217,8 @@ def why_not(notice: Notice, log: Sequence[ToldBefore], context: Context) -> str:
     """In a person's words, for the log."""
     if notice.episode.id in context.noise:
         return "marked as noise"
-    if notice.reason == "closed":
-        return "its start was not told, or the event goes on elsewhere"
+    if notice.reason in ENDS:
+        return f"{ENDS[notice.reason]}; its start was not told, or the event goes on elsewhere"
     lines = [line for line in log if (line.incident, line.channel) == (notice.episode.incident, notice.channel)]
     return f"same event, told {lines[-1].at:%H:%M}, not much worse" if lines else "nothing new"
 
@@ -292,7 +292,7 @@ def _still_news(due: Sequence[Held], context: Context, answer: Plan) -> list[Not
     for group in waiting.values():
         episode, channel = group[0].notice.episode, group[0].notice.channel
         was_told = any(line.incident == episode.incident and line.channel == channel for line in context.told)
-        over = [one for one in group if one.notice.reason == "closed"]
+        over = [one for one in group if one.notice.reason in ENDS]
         best = over[-1] if over and was_told else group[0]
         for one in group:
             if one is not best:

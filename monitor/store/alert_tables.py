@@ -127,7 +127,7 @@ told = Table(  # what was decided to be told; decides repeats
     Column("episode", Text, nullable=False),
     Column("incident", Text, nullable=False),
     Column("channel", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # first | worse | reminder | closed
+    Column("reason", Text, nullable=False),  # first | worse | reminder | closed | unwatched
     Column("severity", Float, nullable=False),
     _time("at"),
     Index("ix_told_episode", "episode"),
