@@ -63,7 +63,7 @@ def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime, markets: Mar
     past = load_past(tx, model, rule, markets, now - timedelta(days=days), now) if model is not None else None
     if past is None:
         raise TocsinError("nothing was counted in that time; bring news in first, for example with `tocsin replay`")
-    said = verdicts(tx)
+    said = verdicts(tx, rule.sentiment)
     is_long = past.until - past.since >= LEAST_PAST
     level = calibrated(past, said).level if rule.budget is not None and is_long else None
     return try_rule(past, levels_of(rule, level, past.scopes), said)
@@ -86,7 +86,7 @@ def measure(tx: Transaction, rule: Rule, markets: Markets, now: datetime) -> Cal
     past = load_past(tx, model, rule, markets, now - MEASURED_PAST, now) if model is not None else None
     if past is None or past.until - past.since < LEAST_PAST:
         return None
-    return calibrated(past, verdicts(tx))
+    return calibrated(past, verdicts(tx, rule.sentiment))
 
 
 def summary(rule: Rule, trial: Trial) -> str:

@@ -29,6 +29,7 @@ def describe(database: Database, broker: Broker, now: datetime, *, as_json: bool
             f"model      {found['model'] or 'none in service'}",
             *(f"worker     {one['name']} {_doing(one)}" for one in found["workers"]),
             f"episodes   {found['episodes_open']} open",
+            *([f"messages   {found['given_up']} given up: no channel took them"] if found["given_up"] else []),
         )
     )
 
@@ -57,6 +58,7 @@ def _look(database: Database, broker: Broker, now: datetime) -> dict[str, Any]:
         "model": in_service(database),
         "workers": [{"name": one.name, "model": one.version, "problem": one.problem} for one in workers(database, now)],
         "episodes_open": numbers.episodes_open,
+        "given_up": numbers.given_up,
     }
 
 

@@ -14,12 +14,14 @@ from dashboard import acts, charts, chosen, data, markup, parts, telling
 from dashboard.filters import ANY_KIND, View, WindowName, stamp, view_of
 from dashboard.usual import usual
 from monitor.alerts import message
+from monitor.alerts.detector import LEARNING_S
 from monitor.alerts.episodes import Episode
 from monitor.errors import TocsinError
 from monitor.store.read_episodes import SeenEpisode, Told
 from monitor.types import Scope
 
 STORIES = 40
+LEARNING = timedelta(seconds=LEARNING_S)
 SILENCES = {
     "1 hour": timedelta(hours=1),
     "8 hours": timedelta(hours=8),
@@ -36,6 +38,7 @@ def page() -> None:
 @parts.by_itself(every="15s")
 def body() -> None:
     """All of the page: what opens or grows appears by itself."""
+    _learning()
     running, past = data.running_episodes(), data.past_episodes()
     if not running and not past:
         st.html(markup.empty("No alert has ever rung.", "It will say here what rose, how rare that is, and why."))
@@ -51,6 +54,19 @@ def body() -> None:
             st.html(markup.empty("This alert is not here.", "It may have been removed, or the link is damaged."))
         else:
             _episode(picked)
+
+
+def _learning() -> None:
+    """Said while nothing can ring yet, so that nobody takes an empty page for calm."""
+    service = data.service()
+    begins = data.begins(service.model) if service else None
+    left = begins + LEARNING - data.now() if begins else LEARNING
+    if left > timedelta(0):
+        days = -(-left // timedelta(days=1))
+        words = (
+            f"{days} day{'s' if days > 1 else ''} of news to go before an alert can ring; fixed levels ring already."
+        )
+        st.html(markup.empty("Learning what is usual.", words))
 
 
 def _picked(running: Sequence[SeenEpisode], past: Sequence[SeenEpisode]) -> SeenEpisode | None:

@@ -72,11 +72,11 @@ def past_stories(
     return found
 
 
-def verdicts(tx: Transaction, rule: int | None = None) -> list[Verdict]:
-    """The newest word on every episode that somebody called useful or noise; of one rule, or of all."""
+def verdicts(tx: Transaction, sentiment: str) -> list[Verdict]:
+    """The newest word on every episode of the sentiment watched for that somebody called useful or noise."""
     statement = text("""
         SELECT DISTINCT ON (e.id) e.scope, e.since, coalesce(e.ended, e.changed_at), f.verdict = 'useful'
         FROM episodes e JOIN feedback f ON f.episode = e.id
-        WHERE f.verdict IN ('useful', 'noise') AND (CAST(:rule AS int) IS NULL OR e.rule = :rule)
+        WHERE f.verdict IN ('useful', 'noise') AND e.sentiment = :sentiment
         ORDER BY e.id, f.id DESC""")
-    return [Verdict(*row) for row in tx.execute(statement, {"rule": rule})]
+    return [Verdict(*row) for row in tx.execute(statement, {"sentiment": sentiment})]

@@ -59,7 +59,13 @@ def test_an_unknown_alert_is_a_sentence(opened: Open) -> None:
 
 def test_no_alert_yet_is_said(database_url: str, point_at: Callable[[str], None]) -> None:
     point_at(database_url)
-    assert "No alert has ever rung." in words(run_page("alerts"))
+    said = words(run_page("alerts"))
+    assert "No alert has ever rung." in said
+    assert "Learning what is usual. 2 days of news to go" in said
+
+
+def test_what_has_learned_does_not_say_that_it_learns(opened: Open) -> None:
+    assert "Learning what is usual" not in words(opened("alerts"))
 
 
 def test_acknowledging_says_who_and_takes_the_button_away(fresh: str) -> None:
