@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from monitor.alerts.calendar import ANYWHERE
+from monitor.alerts.episodes import EVIDENCE_LIMIT
 from monitor.alerts.message import Naming
 from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.rules import Rule
@@ -53,7 +54,7 @@ class World:
 
     def article(self, company: str | None, at: datetime, house: str, mood: Probabilities, **more: object) -> Classified:
         self.number += 1
-        name = str(more.get("headline") or self.headline())
+        name = str(more.get("headline") or self.headline()) + str(more.get("ending", ""))
         mentions = (Mention(company, f"{company} Corp", company, company),) if company else ()
         article = Article(
             id=f"a{self.number:07d}",
@@ -339,6 +340,26 @@ def test_a_rule_with_words_asks_them_of_the_headlines(world: World) -> None:
     world.crisis()
     world.tick(5)
     assert world.episodes() == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(id=1, text="recall battery", shapes=("company",)),
+        Rule(id=1, publishers=("Ledger", "Quay", "Tape"), shapes=("company",)),
+    ],
+    ids=["words", "publishers"],
+)
+def test_a_narrow_rule_rings_though_hundreds_of_other_stories_are_newer(world: World, rule: Rule) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, rule, "ann", world.at)
+    asked = [world.article("C1", world.at, HOUSES[3 + i % 3], BAD, ending=" battery recall") for i in range(12)]
+    world.at += timedelta(minutes=5)
+    others = [world.article("C1", world.at, HOUSES[i % 3], BAD) for i in range(EVIDENCE_LIMIT + 20)]
+    world.save([*asked, *others])
+    world.tick()
+    assert world.episodes() == [("company:C1", "open")]
+    assert world.rows("SELECT count(*) FROM episode_stories") == [(12,)]
 
 
 def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_for(world: World) -> None:

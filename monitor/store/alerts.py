@@ -62,32 +62,38 @@ def evidence(
     families: Sequence[str] = (),
     words: Sequence[str] = (),
 ) -> dict[str, tuple[Evidence, ...]]:
-    """Per scope the distinct stories counted live since its time, newest first, with all their witnesses."""
+    """Per scope the distinct stories counted live since its time, newest first, with all their witnesses.
+
+    Of `families` and with all `words` only, where asked: the limit is on those, however many others are newer.
+    """
     if not asked:
         return {}
     statement = text(f"""
-        SELECT want.key, c.story, c.article, a.title, a.url, a.publisher, a.counted_at,
+        SELECT want.key, c.story, c.article, c.title, c.url, c.publisher, c.counted_at,
                ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
         FROM unnest(CAST(:keys AS text[]), CAST(:sinces AS timestamptz[])) AS want(key, since)
         JOIN scopes s ON s.key = want.key
-        JOIN LATERAL (SELECT story, article, at FROM story_counts sc
+        JOIN LATERAL (SELECT sc.story, sc.article, sc.at, a.title, a.url, a.publisher, a.counted_at
+                      FROM story_counts sc JOIN articles a ON a.id = sc.article
                       WHERE sc.scope = s.id AND sc.model = :model AND sc.at >= want.since AND sc.kind = ANY(:kinds)
                         AND sc.{column_of(sentiment)} AND NOT sc.is_backfill
-                      ORDER BY at DESC LIMIT {EVIDENCE_LIMIT}) c ON true
-        JOIN articles a ON a.id = c.article
-        WHERE a.title ILIKE ALL(CAST(:words AS text[]))
+                        AND a.title ILIKE ALL(CAST(:words AS text[]))
+                        AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
+                             WHERE p.story = sc.story AND p.family = ANY(:families)))
+                      ORDER BY sc.at DESC LIMIT {EVIDENCE_LIMIT}) c ON true
         ORDER BY want.key, c.at DESC""")  # noqa: S608 (a column name and a constant)
     values = {
         "keys": list(asked),
         "sinces": list(asked.values()),
         "model": model,
         "kinds": list(kinds),
+        "families": list(families),
         "words": [f"%{escaped(word)}%" for word in words],
     }
     found: dict[str, list[Evidence]] = {key: [] for key in asked}
     seen: set[tuple[str, str]] = set()
     for key, story, article, title, url, publisher, at, told_by in tx.execute(statement, values):
-        if (key, story) in seen or (families and not set(told_by) & set(families)):
+        if (key, story) in seen:
             continue
         seen.add((key, story))
         one = Evidence(
