@@ -46,6 +46,8 @@ class Bank:
     """Start of the last bucket taken in, seconds since 1970."""
     baseline: base.Baseline
     sums: windows.Sums
+    hour: Array
+    """(S, 11) negatives of the newest buckets, which the next one's hour holds too."""
     spread: Array
     """(2, 2, W, S) sums for the dispersion: (count | share, numerator | denominator)."""
     tail: tail.Tail
@@ -73,6 +75,7 @@ def new_bank(scopes: Sequence[str], bucket_s: float, parent: Sequence[int] | Non
         at=-np.inf,
         baseline=learned,
         sums=windows.empty(count, bucket_s),
+        hour=windows.hour_before(count, bucket_s),
         spread=spread,
         tail=watched,
         onset=onset.nothing(count),

@@ -81,13 +81,15 @@ def _take_in(bank: Bank, block: Block) -> tuple[Bank, Surface]:
     teaches: Array = (there & block.learn).astype(np.float64)
     age_s = learning.seen_before(bank, teaches) * bank.bucket_s
     stretch, trail = onset.follow(bank.onset, block.at, negative, mean, usual, bank.known.normal.share)
+    hour, hour_seen = windows.last_hour(bank.hour, negative)
     evidence = verdict.weigh(bank, rolled)
-    surface = verdict.judge(bank, evidence, trail, block.at, _learning_days(age_s, bank.bucket_s))
+    surface = verdict.judge(bank, evidence, trail, block.at, hour_seen, _learning_days(age_s, bank.bucket_s))
     awake = age_s >= LEARNING_S / 2
     after = replace(
         bank,
         at=float(block.at[-1]),
         sums=sums,
+        hour=hour,
         onset=stretch,
         tail=tail.count(bank.tail, evidence.nats.max(axis=(0, 1)) * awake, teaches * awake, bank.bucket_s),
         quiet_s=_quiet(bank.quiet_s, surface.elevated, bank.bucket_s),
@@ -135,6 +137,7 @@ def _reading(bank: Bank, block: Block, surface: Surface, row: int, column: int, 
         elevated=bool(surface.elevated[here]),
         recent_expected=float(surface.recent_expected[here]),
         recent_seen=float(surface.recent_seen[here]),
+        hour_seen=round(float(surface.hour_seen[here])),
         learning_days=float(surface.learning_days[here]),
         complete=complete,
     )

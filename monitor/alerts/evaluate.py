@@ -122,7 +122,7 @@ def _readings(desk: Desk, seen: Glance, column: int, row_of: Mapping[str, int], 
 
 def _may_ring(desk: Desk, surface: detector.Surface, column: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     if desk.rule.at_least is not None:
-        return np.asarray(surface.recent_seen[:, column] >= desk.rule.at_least)
+        return np.asarray(surface.hour_seen[:, column] >= desk.rule.at_least)
     return np.asarray((surface.severity[:, column] >= desk.levels.open) & surface.elevated[:, column])
 
 

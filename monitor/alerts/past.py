@@ -116,9 +116,7 @@ def _loud(
     """Per bucket the readings at the floor or above, and of their scopes for FOLLOWED; `follow` is carried on."""
     surface = seen.surface
     loud = (
-        (surface.severity >= floor) & surface.elevated
-        if rule.at_least is None
-        else surface.recent_seen >= rule.at_least
+        (surface.severity >= floor) & surface.elevated if rule.at_least is None else surface.hour_seen >= rule.at_least
     )
     for column, at in enumerate(seen.times):
         going_on = surface.elevated[:, column] & (follow >= at.timestamp())

@@ -17,7 +17,8 @@ class Reading:
     `severity` is log10 of "once in how many weeks on this very series": a false episode at least this severe comes
     about once in `10 ** severity` weeks, so a budget of N a week asks for `severity >= -log10(N)`.
     `expected` and `seen` count negative stories over `since .. at`, both ends included.
-    `recent_expected` and `recent_seen` are the same over the last hour or so: what is going on right now.
+    `recent_expected` and `recent_seen` are the same over the last hour or so: what is going on right now. They
+    fade; `hour_seen` is the exact sum of the hour that ends with this bucket.
     """
 
     scope: str
@@ -38,6 +39,7 @@ class Reading:
     """Is this bucket itself still above normal? Decides easing, all-clear and the episode's end."""
     recent_expected: float = 0.0
     recent_seen: float = 0.0
+    hour_seen: int = 0
     learning_days: float = 0.0
     """Days to go before the scope has a normal of its own; 0 once learned."""
     complete: bool = True

@@ -41,7 +41,7 @@ class Rule:
     budget: float | None = 1.0
     """At most so many false alarms a week, over all the rule's scopes together."""
     at_least: int | None = None
-    """Instead of a budget: this many stories within about an hour, whatever is usual."""
+    """Instead of a budget: this many stories within an hour, whatever is usual."""
     min_stories: int = 4
     min_publishers: int = 3
     volume_only: bool = False
@@ -172,7 +172,7 @@ def levels_of(rule: Rule, level: float | None, scopes: int) -> Levels:
 def as_asked(rule: Rule, reading: Reading) -> Reading:
     """The reading as this rule sees it: a fixed level judges the last hour's count alone."""
     if rule.at_least is not None:
-        over = reading.recent_seen >= rule.at_least
+        over = reading.hour_seen >= rule.at_least
         severity = max(reading.severity, 0.0) if over else -1.0
         return replace(reading, severity=severity, elevated=over, learning_days=0.0, reason="count")
     if reading.volume_only and not rule.volume_only:

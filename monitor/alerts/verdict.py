@@ -40,6 +40,8 @@ class Surface:
     since: Array
     recent_expected: Array
     recent_seen: Array
+    hour_seen: Array
+    """Exact, where `recent_seen` fades."""
     learning_days: Array
 
 
@@ -80,7 +82,9 @@ def typical(bank: Bank, rolled: Array) -> Array:
     return np.asarray(np.clip(average, rolled[:, 1] / 8.0, rolled[:, 1] * 8.0 + 1e-9))
 
 
-def judge(bank: Bank, evidence: Evidence, trail: onset.Onset, at: Array, learning_days: Array) -> Surface:
+def judge(
+    bank: Bank, evidence: Evidence, trail: onset.Onset, at: Array, hour_seen: Array, learning_days: Array
+) -> Surface:
     """The strongest window decides, and which of count and share it was."""
     best = evidence.nats.max(axis=1)
     by_share = best[1] * COUNT_SAYS_IT > best[0]
@@ -104,6 +108,7 @@ def judge(bank: Bank, evidence: Evidence, trail: onset.Onset, at: Array, learnin
         since=np.where(so_far > 0, since, at[None]),
         recent_expected=evidence.normal[0, recent] / scale,
         recent_seen=evidence.seen[0, recent] / scale,
+        hour_seen=hour_seen,
         learning_days=learning_days,
     )
 

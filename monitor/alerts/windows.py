@@ -1,7 +1,8 @@
 """How far counts of the last minutes, hours and days lie above what was expected. Pure; keeps sums, not history.
 
 Each window is an exponentially weighted sum, one number per scope and channel, so its cost does not grow with its
-length. Evidence is the deviance of the negative binomial (count) or binomial (share) in nats: about -ln p.
+length; the last hour alone is kept bucket by bucket, for rules that name a number of stories. Evidence is the deviance
+of the negative binomial (count) or binomial (share) in nats: about -ln p.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
+HOUR_S = 3600.0
 SHORTEST_S = 30 * 60.0
 LONGEST_S = 2 * 86400.0
 GROWTH = 3.0
@@ -65,6 +67,18 @@ def roll(sums: Sums, channels: Array, wide_channels: Array, bucket_s: float) -> 
         state[index] = rolled[..., -1]
         out.append(rolled * (1.0 + keep))
     return Sums(state), np.array(out)
+
+
+def hour_before(scopes: int, bucket_s: float) -> Array:
+    """(S, 11) for five-minute buckets: counts that an hour holds besides its newest bucket's, none yet."""
+    return np.zeros((scopes, max(1, round(HOUR_S / bucket_s)) - 1))
+
+
+def last_hour(before: Array, counts: Array) -> tuple[Array, Array]:
+    """What the next bucket's hour holds already, and the exact sums (S, T) of the hour that ends with each bucket."""
+    held = np.concatenate([before, counts], axis=1)
+    hours = np.lib.stride_tricks.sliding_window_view(held, before.shape[1] + 1, axis=1)
+    return held[:, counts.shape[1] :], np.asarray(hours.sum(axis=-1))
 
 
 def count_evidence(seen: Array, mean: Array, dispersion: Array) -> Array:
