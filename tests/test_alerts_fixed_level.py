@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitor.alerts.calendar import ANYWHERE
-from monitor.alerts.rules import Rule
+from monitor.alerts.readings import Reading
+from monitor.alerts.rules import Rule, as_asked, levels_of
+from monitor.alerts.state import rings
 from monitor.backtest_command import trial_of
 from monitor.store import rules
 from monitor.store.engine import transaction
@@ -73,3 +75,36 @@ def test_the_hour_is_counted_through_a_restart(world: World) -> None:
     world.restart()
     tell(world, 1, timedelta(minutes=6))
     assert len(rung(world)) == 1
+
+
+def test_a_level_that_is_usual_rings_all_the_same(database_url: str) -> None:
+    world = World(database_url)
+    try:
+        begin = world.at - timedelta(days=4)
+        usual = [begin + timedelta(minutes=5 * number + 1) for number in range(4 * 288)]
+        world.save([world.article("C1", at, HOUSES[n % 6], BAD, is_backfill=True) for n, at in enumerate(usual)])
+        with transaction(world.database) as tx:
+            rules.save_rule(tx, TEN, "ann", world.at)
+        first = world.at
+        tell(world, 14, timedelta(minutes=5))
+        (one,) = world.rows("SELECT detected, expected > 8 FROM episodes")
+        assert one == (first + timedelta(minutes=45), True)
+    finally:
+        world.database.dispose()
+
+
+def test_incomplete_data_hold_back_no_number_that_is_reached() -> None:
+    at = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
+    one = Reading(
+        scope="company:C1",
+        at=at,
+        since=at,
+        expected=9.0,
+        seen=10,
+        severity=-0.5,
+        reason="count",
+        count_severity=-0.5,
+        hour_seen=10,
+        complete=False,
+    )
+    assert rings(as_asked(TEN, one), levels_of(TEN, None, 1))

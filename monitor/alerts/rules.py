@@ -7,19 +7,22 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from monitor.alerts.readings import Reading
 from monitor.alerts.state import Levels
 from monitor.errors import UsageError
-from monitor.types import KINDS, Kind, Scope, Sentiment
+from monitor.types import BUCKET, KINDS, Kind, Scope, Sentiment
 
 Digest = Literal["", "daily", "weekly"]
 Shape = Literal["all", "topic", "company", "company x topic"]
 SHAPES: tuple[Shape, ...] = ("all", "topic", "company", "company x topic")
 DEFAULT_NAME = "Negative surge"
+HOUR = timedelta(hours=1)
+RECENT = timedelta(minutes=90)
+"""What a reading's `recent_expected` adds up to: 18 buckets' worth of a steady stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +175,20 @@ def levels_of(rule: Rule, level: float | None, scopes: int) -> Levels:
 def as_asked(rule: Rule, reading: Reading) -> Reading:
     """The reading as this rule sees it: a fixed level judges the last hour's count alone."""
     if rule.at_least is not None:
-        over = reading.hour_seen >= rule.at_least
-        severity = max(reading.severity, 0.0) if over else -1.0
-        return replace(reading, severity=severity, elevated=over, learning_days=0.0, reason="count")
+        return _by_the_hour(rule.at_least, reading)
     if reading.volume_only and not rule.volume_only:
         return replace(reading, severity=min(reading.severity, -1.0))
     return reading
+
+
+def _by_the_hour(at_least: int, reading: Reading) -> Reading:
+    """Where the hour is as usual its stretch of abnormal buckets is short or none: the hour itself is told then."""
+    over = reading.hour_seen >= at_least
+    if over and reading.seen < reading.hour_seen:
+        expected = reading.recent_expected * (HOUR / RECENT)
+        reading = replace(reading, since=reading.at - HOUR + BUCKET, seen=reading.hour_seen, expected=expected)
+    severity = max(reading.severity, 0.0) if over else -1.0
+    # Incomplete data may hide stories but add none: what was counted is reached, however rare.
+    return replace(
+        reading, severity=severity, count_severity=severity, elevated=over, learning_days=0.0, reason="count"
+    )
