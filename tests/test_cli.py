@@ -77,7 +77,7 @@ def test_a_wrong_setting_stops_the_start_with_its_name(environment: dict[str, st
 def test_status_answers_as_json(environment: dict[str, str]) -> None:
     done = tocsin(environment, "status", "--json")
     found = json.loads(done.stdout)
-    assert set(found) == {"articles", "lag", "feeds", "model", "workers", "episodes_open"}
+    assert set(found) == {"articles", "lag", "feeds", "model", "workers", "episodes_open", "given_up"}
     assert set(found["articles"]) == {"raw", "stored", "scored", "dead"}
 
 

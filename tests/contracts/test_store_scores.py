@@ -146,7 +146,7 @@ def test_a_dead_letter_is_put_back_on_the_log_and_marked(database: Database, dat
 def test_the_figures_say_what_is_on_the_log_in_the_tables_and_dead(database: Database) -> None:
     dead = [DeadMessage(Message("news.raw", 0, 2, b"", b"", NOW), Rejected("empty"))]
     save(database, [judged(article(1)), judged(article(2))], dead, [Progress("news.raw", 0, 2, NOW)], NOW)
-    assert numbers(database) == numbers(database, "news.raw") == (3, 2, 2, 1, "one", 0)
+    assert numbers(database) == numbers(database, "news.raw") == (3, 2, 2, 1, "one", 0, 0)
     assert numbers(database, "other").read == 0
     assert newest_article(database) == NOW
     assert since(database, NOW)[:3] == (2, 2, NOW)

@@ -61,7 +61,8 @@ def test_no_alert_yet_is_said(database_url: str, point_at: Callable[[str], None]
     point_at(database_url)
     said = words(run_page("alerts"))
     assert "No alert has ever rung." in said
-    assert "Learning what is usual. 2 days of news to go" in said
+    assert "Learning what is usual." in said
+    assert "2 days of news to go before an alert can ring" in said
 
 
 def test_what_has_learned_does_not_say_that_it_learns(opened: Open) -> None:
