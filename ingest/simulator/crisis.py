@@ -8,6 +8,7 @@ to count as growth worth a second alert.
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
@@ -39,8 +40,18 @@ SCRIPT_OF_SECTOR = {
 
 
 def crisis_company(run: int) -> str:
-    """The ticker of the company whose crisis the run-th demo shows; each run another, until all had theirs."""
-    order = random.Random("crisis order").sample([company.ticker for company in companies()], len(companies()))
+    """The ticker of the company whose crisis the run-th demo shows; each run another, until all had theirs.
+
+    The scripts take turns: within hours, one script at two companies tells stories so alike that they are one event.
+    """
+    drawn = random.Random("crisis order").sample([company.ticker for company in companies()], len(companies()))
+    turns: dict[str, int] = defaultdict(int)
+    place: dict[str, tuple[int, int]] = {}
+    for ticker in drawn:
+        script = script_of(ticker)
+        place[ticker] = (turns[script], list(turns).index(script))
+        turns[script] += 1
+    order = sorted(drawn, key=place.__getitem__)
     return order[run % len(order)]
 
 

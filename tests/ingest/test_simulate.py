@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from ingest.simulator import grammar
-from ingest.simulator.crisis import crisis_company, next_crisis_company
+from ingest.simulator.crisis import crisis_company, next_crisis_company, script_of
 from ingest.simulator.rhythm import rate
 from ingest.simulator.world import WATCHLIST, companies, company_named, publishers
 from ingest.sources.simulate import Simulation, crisis, history
@@ -110,6 +110,8 @@ def test_every_run_has_another_company_in_crisis() -> None:
     assert len({crisis_company(run) for run in range(40)}) == 40
     assert crisis_company(40) == crisis_company(0)
     order = [crisis_company(run) for run in range(40)]
+    scripts = [script_of(ticker) for ticker in order]
+    assert all(one != other for one, other in pairwise(scripts[:12])), "they take turns"
     assert next_crisis_company(set()) == order[0]
     assert next_crisis_company({order[0], order[2]}) == order[1]
     assert next_crisis_company(set(order)) == order[0]
