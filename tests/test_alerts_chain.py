@@ -6,7 +6,9 @@ import io
 import json
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
@@ -30,6 +32,9 @@ BAD, FLAT = Probabilities(0.9, 0.08, 0.02), Probabilities(0.05, 0.9, 0.05)
 TOPICS = ("Legal | Regulation", "Earnings", "Macro")
 HOUSES = ("Harbour", "Meridian", "Concord", "Ledger", "Quay", "Tape")
 MODEL = "test-1"
+
+
+W = TypeVar("W", bound="World")
 
 
 class World:
@@ -121,15 +126,21 @@ class World:
         return self.rows("SELECT scope, phase FROM episodes ORDER BY opened_at, id")
 
 
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    one = World(database_url)
+@contextmanager
+def lived(one: W) -> Iterator[W]:
+    """The world with its history; its connections end with the block."""
     try:
         one.history()
-        one.tick()
         yield one
     finally:
         one.database.dispose()
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    with lived(World(database_url)) as one:
+        one.tick()
+        yield one
 
 
 LEGAL_AT_C1 = "company:C1|topic:Legal | Regulation"

@@ -14,22 +14,18 @@ from monitor.alerts.state import rings
 from monitor.backtest_command import trial_of
 from monitor.store import rules
 from monitor.store.engine import transaction
-from tests.test_alerts_chain import BAD, HOUSES, World
+from tests.test_alerts_chain import BAD, HOUSES, World, lived
 
 TEN = Rule(id=1, budget=None, at_least=10, shapes=("company",), companies=("C1",))
 
 
 @pytest.fixture
 def world(database_url: str) -> Iterator[World]:
-    one = World(database_url)
-    try:
-        one.history()
+    with lived(World(database_url)) as one:
         with transaction(one.database) as tx:
             rules.save_rule(tx, TEN, "ann", one.at)
         one.tick()
         yield one
-    finally:
-        one.database.dispose()
 
 
 def tell(world: World, stories: int, apart: timedelta) -> None:

@@ -12,7 +12,7 @@ import pytest
 from monitor.alerts.rules import Rule
 from monitor.store import rules
 from monitor.store.engine import transaction
-from tests.test_alerts_chain import LEGAL_AT_C1, World
+from tests.test_alerts_chain import LEGAL_AT_C1, World, lived
 
 WHY = "the rule was switched off or no longer watches this"
 DEFAULT = Rule()
@@ -36,13 +36,9 @@ class Desk(World):
 
 @pytest.fixture
 def world(database_url: str) -> Iterator[Desk]:
-    one = Desk(database_url)
-    try:
-        one.history()
+    with lived(Desk(database_url)) as one:
         one.tick()
         yield one
-    finally:
-        one.database.dispose()
 
 
 def test_a_rule_switched_off_ends_its_episode_says_why_and_reminds_nobody(world: Desk) -> None:

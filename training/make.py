@@ -139,35 +139,31 @@ def begin(encoder: Path, topics: Sequence[str], config: TrainConfig, data_dir: P
     manifest = read_manifest(encoder) if (encoder / "manifest.json").is_file() else None
     if manifest and list(manifest.topics) != list(topics):
         raise UsageError(f"{manifest.version} knows other topics than the labelled files; start from an encoder")
-    if manifest and manifest.adapter_scale:
+    is_adapter = manifest is not None and bool(manifest.adapter_scale)
+    if manifest and is_adapter:
         rank, alpha = manifest.everything["adapter"]["rank"], manifest.everything["adapter"]["alpha"]
         if (config.freeze, config.rank, config.alpha) != ("lora", rank, alpha):
             raise UsageError(
                 f"{manifest.version} holds an adapter: go on with --freeze lora --set rank={rank} --set alpha={alpha}"
             )
-        pretrained = encoder_from(
-            encoder_folder(manifest.encoder, data_dir), pretrained=True, dropout=config.encoder_dropout
-        )
-        network = Network(pretrained, len(topics))
-        freeze(network, config)
-        load_adapter(network, encoder)
-        return network
-    if manifest:
+    if manifest and not is_adapter:
         network = load_network(encoder, len(topics)).train()
     else:
-        network = Network(encoder_from(encoder, pretrained=True, dropout=config.encoder_dropout), len(topics))
+        source = encoder_folder(manifest.encoder, data_dir) if manifest else encoder
+        network = Network(encoder_from(source, pretrained=True, dropout=config.encoder_dropout), len(topics))
     freeze(network, config)
+    if is_adapter:
+        load_adapter(network, encoder)
     return network
 
 
 def _how(data: Path, out: Path, config: TrainConfig, *, with_unlabelled: bool) -> Mapping[str, Any]:
-    unlabelled_files = UNLABELLED if with_unlabelled else ()
     return {
         "temperatures": {"topic": 1.0, "sentiment": 1.0, "company": 1.0},
         "max_tokens": config.max_tokens,
         "configuration": asdict(config),
         "data": {head: {"file": FILES[head], "sha256": digest} for head, digest in file_hashes(data).items()},
-        **({"unlabelled": {path: sha256(data / path) for path in unlabelled_files}} if with_unlabelled else {}),
+        **({"unlabelled": {path: sha256(data / path) for path in UNLABELLED}} if with_unlabelled else {}),
         "weights_sha256": sha256(out / "model.safetensors"),
     }
 

@@ -11,6 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import cache
 
 from ingest.simulator import grammar
 from ingest.simulator.newsroom import Item, copies, number_of
@@ -39,8 +40,9 @@ SCRIPT_OF_SECTOR = {
 """Makers of things have a recall; the script must fit what the company sells."""
 
 
-def crisis_company(run: int) -> str:
-    """The ticker of the company whose crisis the run-th demo shows; each run another, until all had theirs.
+@cache
+def crisis_order() -> tuple[str, ...]:
+    """Every company's ticker, in the order of their crises.
 
     The scripts take turns: within hours, one script at two companies tells stories so alike that they are one event.
     """
@@ -51,14 +53,17 @@ def crisis_company(run: int) -> str:
         script = script_of(ticker)
         place[ticker] = (turns[script], list(turns).index(script))
         turns[script] += 1
-    order = sorted(drawn, key=place.__getitem__)
-    return order[run % len(order)]
+    return tuple(sorted(drawn, key=place.__getitem__))
+
+
+def crisis_company(run: int) -> str:
+    """The ticker of the company whose crisis the run-th demo shows; each run another, until all had theirs."""
+    return crisis_order()[run % len(crisis_order())]
 
 
 def next_crisis_company(had: Collection[str]) -> str:
     """The first in that order that had none yet; once all had one, the first again."""
-    order = [crisis_company(run) for run in range(len(companies()))]
-    return next((ticker for ticker in order if ticker not in had), order[0])
+    return next((ticker for ticker in crisis_order() if ticker not in had), crisis_order()[0])
 
 
 def script_of(ticker: str) -> str:
