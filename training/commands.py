@@ -30,7 +30,7 @@ class Order:
     data: Path
     encoder: Path | None
     """None is the recipe's own, as `tocsin models fetch` puts it."""
-    teacher: str | None
+    teachers: Sequence[str]
     changes: Mapping[str, Any]
     """Of the recipe, by name."""
     more_changes: Sequence[str]
@@ -43,20 +43,21 @@ def train_version(order: Order, settings: Settings, labels: bool, now: datetime,
     from monitor.classifier.transformer import load_classifier
     from monitor.store.labels import labels as all_labels
     from training.config import configuration, read_changes
-    from training.make import Lesson, make_version
+    from training.make import Sources, make_version
 
     home = settings.data_dir
     config = configuration(order.recipe, {**order.changes, **read_changes(order.more_changes)})
     encoder = order.encoder or encoder_folder(find_encoder(order.recipe).sha256, home)
-    lesson = Lesson(load_classifier(order.teacher, home), wiring.companies(settings)) if order.teacher else None
+    teachers = [load_classifier(name, home) for name in order.teachers]
     said: list[LabelledText] = []
     if labels:
         with wiring.database(settings) as database:
             said = list(all_labels(database))
-    return make_version(order.version, order.data, encoder, home, config, now, lesson, said, tell)
+    sources = Sources(order.data, wiring.companies(settings), said, teachers)
+    return make_version(order.version, sources, encoder, home, config, now, tell)
 
 
-def calibrate_model(folder: Path, data_dir: Path, examples: list[Example], tell: Tell = print) -> None:
+def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], tell: Tell = print) -> None:
     """Set the manifest's temperatures to those that make the examples likeliest, and note the scores."""
     from monitor.classifier.transformer import load_classifier
     from training.answers import answers_of

@@ -1,4 +1,4 @@
-"""A teacher's answers to texts, as what a pupil learns from. Asks the teacher once a text and keeps the answers.
+"""Teachers' answers to texts, as what a pupil learns from. Asks each teacher once a text and keeps the answers.
 
 The texts are the labelled ones of the training split and a sample of unlabelled news and comments; whatever is alike
 to a text of another split is left out. A text is asked for its topic and sentiment as it stands, and for the sentiment
@@ -43,23 +43,27 @@ def unlabelled(
 
 
 def taught(
-    teacher: TransformerClassifier,
+    teachers: Sequence[TransformerClassifier],
     examples: Sequence[Example],
     more: Sequence[Passage],
     keep: Path,
     tell: Tell = print,
 ) -> list[Item]:
-    """Every example with the teacher's answers to it, and every other form of their texts with those alone."""
+    """Every example with the teachers' answers to it, and every other form of their texts with those alone.
+
+    Several teachers answer as one, by the mean of their logits: seeds of one recipe err in different places.
+    """
     asked: dict[str, dict[str, None]] = {passage.text: dict.fromkeys(passage.entities) for passage in more}
     labelled: dict[tuple[str, str | None], list[Example]] = {}
     for one in examples:
         asked.setdefault(one.text, {}).update({one.company: None} if one.company else {})
         labelled.setdefault((one.text, one.company), []).append(one)
+    passages = [Passage(text, tuple(names)) for text, names in asked.items()]
     items = []
-    for passage, answers in answers_to(
-        teacher, [Passage(text, tuple(names)) for text, names in asked.items()], keep, tell
-    ):
-        for company, soft in answers.items():
+    for told in zip(*(answers_to(teacher, passages, keep, tell) for teacher in teachers), strict=True):
+        passage, softs = told[0][0], [soft for _, soft in told]
+        for company, answer in softs[0].items():
+            soft = {head: np.mean([one[company][head] for one in softs], axis=0) for head in answer}
             unknown = [Example(passage.text, "unlabelled", company=company)]
             items += [Item(one, soft) for one in labelled.get((passage.text, company), unknown)]
     return items
@@ -90,7 +94,7 @@ def answers_to(
                     company=np.array([pooled.companies[at] for at in places], dtype=np.float32).reshape(-1, 3),
                 )
             part.rename(path)
-            tell(f"the teacher read {start + len(chunk):,} of {len(passages):,} texts")
+            tell(f"{teacher.version} read {start + len(chunk):,} of {len(passages):,} texts")
         yield from zip(chunk, _softs(path, chunk), strict=True)
 
 

@@ -2,6 +2,8 @@
 
 tocsin train base --data FOLDER --version base-1
 tocsin train small --data FOLDER --version small-1 --teacher base-1
+
+A second base of another seed can teach beside the first: --teacher base-1 --teacher base-2.
 """
 
 from __future__ import annotations
@@ -27,69 +29,72 @@ from monitor.registry import read_manifest
 from monitor.store.labels import LabelledText
 from training.commands import Tell, calibrate_model, show_balance, write_manifest
 from training.config import TrainConfig
-from training.data import FILES, examples_of, file_hashes, kept_out, read_examples, split
+from training.data import FILES, Example, examples_of, file_hashes, kept_out, read_examples, split
 from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
 from training.freezing import freeze
 from training.train import CHECKPOINTS, train
+from training.transfer import transferred
 
 SOFT = "soft"
 """Where the teacher's answers lie while a pupil is made."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """Who teaches, and the companies that the unlabelled texts are searched for."""
+class Sources:
+    """Where a training's examples come from."""
 
-    teacher: TransformerClassifier
+    data: Path
+    """The folder of labelled sets."""
     companies: Companies
+    """Those that texts are searched for where no label names them."""
+    said: Sequence[LabelledText] = ()
+    """What persons said of articles: learned from where it judges no version."""
+    teachers: Sequence[TransformerClassifier] = ()
+    """Their answers are learned from, too, to labelled and to unlabelled texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is learned from and what is measured by."""
+
+    splits: Mapping[str, Sequence[Example]]
+    items: Sequence[Item]
 
 
 def make_version(
     version: str,
-    data: Path,
+    sources: Sources,
     encoder: Path,
     data_dir: Path,
     config: TrainConfig,
     now: datetime,
-    lesson: Lesson | None = None,
-    said: Sequence[LabelledText] = (),
     tell: Tell = print,
 ) -> Path:
     """Train, calibrate on the validation split, write a version's folder. A killed run goes on where it was.
 
     `encoder` is a folder of config.json, model.safetensors and tokenizer.json: a pretrained encoder's, or that of a
-    version of ours, from whose weights and heads the training then goes on. `said` is what persons said of articles:
-    learned from where it judges no version. UsageError where the version is here already.
+    version of ours, from whose weights and heads the training then goes on. UsageError where the version is here
+    already.
     """
     out = data_dir / "models" / version
     if not (encoder / "config.json").is_file():
         raise UsageError(f"{encoder} holds no encoder (config.json, model.safetensors, tokenizer.json)")
     if (out / "manifest.json").is_file() and not (out / CHECKPOINTS).is_dir():
         raise UsageError(f"{version} is here already, at {out}; give what is made another --version")
-    splits = split(read_examples(data))
-    if said:
-        persons = examples_of(said, kept_out(splits))
-        splits["train"] += persons
-        tell(f"{len(persons):,} of {len(said):,} labels of persons are learned from; audits and what is repeated judge")
-    show_balance(splits, tell)
     started = time.monotonic()
-    items = [Item(one) for one in splits["train"]]
-    if lesson:
-        texts = unlabelled(data, splits, lesson.companies, config.unlabelled, config.seed)
-        items = taught(lesson.teacher, splits["train"], texts, out / SOFT, tell)
-        tell(f"{len(items):,} texts to learn from, {len(texts):,} of them without a label")
-    topics = sorted({one.topic for one in splits["train"] if one.topic is not None})
+    lesson = gather(sources, config, out / SOFT, tell)
+    topics = sorted({one.topic for one in lesson.splits["train"] if one.topic is not None})
     origin = origin_of(encoder)
     network = begin(encoder, topics, config, data_dir)
     if config.freeze == "lora" and not origin.is_adapter:
         keep_encoder(encoder, origin.sha256, data_dir)  # now: without it hours of training would end in nothing
-    made_from = {**file_hashes(data), "encoder": origin.sha256, "items": len(items)}
-    if lesson:
-        made_from["teacher"] = lesson.teacher.manifest.everything["weights_sha256"]
+    made_from = {**file_hashes(sources.data), "encoder": origin.sha256, "items": len(lesson.items)}
+    if teachers := {one.version: one.manifest.everything["weights_sha256"] for one in sources.teachers}:
+        made_from["teachers"] = teachers
     tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
-    validation = [Item(one) for one in splits["validation"]]
-    train(network, tokenizer, topics, items, validation, out, config, tell, made_from=made_from)
+    validation = [Item(one) for one in lesson.splits["validation"]]
+    train(network, tokenizer, topics, lesson.items, validation, out, config, tell, made_from=made_from)
     shutil.copyfile(encoder / "tokenizer.json", out / "tokenizer.json")
     about = {
         "version": version,
@@ -97,17 +102,36 @@ def make_version(
         "topics": topics,
         "encoder": {"name": origin.name, "sha256": origin.sha256, "licence": origin.licence},
         **({"adapter": {"rank": config.rank, "alpha": config.alpha}} if config.freeze == "lora" else {}),
-        **({"teacher": {"version": lesson.teacher.version, "weights_sha256": made_from["teacher"]}} if lesson else {}),
-        "examples": {name: len(examples) for name, examples in splits.items()},
-        "learned_from": len(items),
+        **({"teachers": teachers} if teachers else {}),
+        "examples": {name: len(examples) for name, examples in lesson.splits.items()},
+        "learned_from": len(lesson.items),
         "seconds": round(time.monotonic() - started),
     }
-    write_manifest(out, {**about, **_how(data, out, config, with_unlabelled=lesson is not None)})
-    calibrate_model(out, data_dir, splits["validation"], tell)
+    write_manifest(out, {**about, **_how(sources.data, out, config, with_unlabelled=bool(teachers))})
+    calibrate_model(out, data_dir, lesson.splits["validation"], tell)
     for needless in (CHECKPOINTS, SOFT):  # only now: a kill before goes on from them
         shutil.rmtree(out / needless, ignore_errors=True)
     tell(f"{version} is in {out}; `tocsin evaluate {version}` measures it")
     return out
+
+
+def gather(sources: Sources, config: TrainConfig, keep: Path, tell: Tell = print) -> Lesson:
+    """The labelled sets divided, and all that the training split is made up of: labels, persons', teachers' answers."""
+    splits = split(read_examples(sources.data))
+    show_balance(splits, tell)
+    if sources.said:
+        persons = examples_of(sources.said, kept_out(splits))
+        splits["train"] += persons
+        tell(f"{len(persons):,} of {len(sources.said):,} labels of persons are learned from; the others judge")
+    more = transferred(splits["train"], sources.companies)
+    learned = [*splits["train"], *more]
+    tell(f"{len(learned):,} examples to learn from, {len(more):,} of them by what another task's labels say")
+    if not sources.teachers:
+        return Lesson(splits, [Item(one) for one in learned])
+    texts = unlabelled(sources.data, splits, sources.companies, config.unlabelled, config.seed)
+    items = taught(sources.teachers, learned, texts, keep, tell)
+    tell(f"{len(items):,} with the teachers' answers, {len(texts):,} texts without a label among them")
+    return Lesson(splits, items)
 
 
 @dataclass(frozen=True, slots=True)

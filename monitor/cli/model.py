@@ -31,7 +31,8 @@ def train(
         typer.Option(help="the folder to start from: a pretrained encoder, or a whole version of ours to go on from"),
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="learn from this version's answers, too, to labelled and to unlabelled texts")
+        list[str] | None,
+        typer.Option(help="learn from this version's answers, too, to labelled and unlabelled texts; may be repeated"),
     ] = None,
     labels: Annotated[bool, typer.Option("--labels", help="learn from what persons said in the database, too")] = False,
     freeze: Annotated[str | None, typer.Option(help="what learns: head, top-k, lora or full")] = None,
@@ -48,7 +49,13 @@ def train(
     named = {"freeze": freeze, "epochs": epochs, "seed": seed}
     changes = {name: value for name, value in named.items() if value is not None}
     order = Order(
-        recipe, version or f"{recipe}-{now:%Y%m%d-%H%M}", data, encoder, teacher, changes, tuple(change or ())
+        recipe,
+        version or f"{recipe}-{now:%Y%m%d-%H%M}",
+        data,
+        encoder,
+        tuple(teacher or ()),
+        changes,
+        tuple(change or ()),
     )
     train_version(order, settings, labels, now)
 

@@ -20,7 +20,7 @@ from tests.training.tiny import write_encoder, write_sets
 from training.commands import evaluate_version, list_models, show_model
 from training.config import TrainConfig, configuration, read_changes
 from training.distil import UNLABELLED
-from training.make import Lesson, make_version
+from training.make import Sources, make_version
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 QUICK = TrainConfig(epochs=8, encoder_rate=5e-3, head_rate=5e-3, batch=16, unlabelled=100, patience=8)
@@ -35,7 +35,8 @@ def data(tmp_path: Path) -> Path:
 
 def make(tmp_path: Path, version: str, config: TrainConfig, **rest: Any) -> TransformerClassifier:
     encoder = rest.pop("encoder", None) or write_encoder(tmp_path / "encoders" / "tiny")
-    make_version(version, tmp_path / "data", encoder, tmp_path, config, NOW, **rest)
+    sources = Sources(tmp_path / "data", load_companies(), teachers=rest.pop("teachers", ()))
+    make_version(version, sources, encoder, tmp_path, config, NOW, **rest)
     return load_classifier(version, tmp_path, "cpu")
 
 
@@ -68,14 +69,14 @@ def test_an_adapter_is_shipped_without_its_encoder_and_serves_with_it(tmp_path: 
 
 
 @pytest.mark.usefixtures("data")
-def test_a_pupil_learns_from_its_teacher_s_answers_and_from_texts_without_labels(tmp_path: Path) -> None:
+def test_a_pupil_learns_from_its_teachers_answers_and_from_texts_without_labels(tmp_path: Path) -> None:
     teacher = make(tmp_path, "teacher-1", QUICK)
     told: list[str] = []
-    lesson = Lesson(teacher, load_companies())
-    assert_tells_good_from_bad(make(tmp_path, "pupil-1", QUICK, lesson=lesson, tell=told.append))
-    assert any("of them without a label" in line for line in told)
+    second = make(tmp_path, "teacher-2", replace(QUICK, seed=1))
+    assert_tells_good_from_bad(make(tmp_path, "pupil-1", QUICK, teachers=[teacher, second], tell=told.append))
+    assert any("texts without a label" in line for line in told)
     said = read_manifest(tmp_path / "models" / "pupil-1").everything
-    assert said["teacher"] == {"version": "teacher-1", "weights_sha256": teacher.manifest.everything["weights_sha256"]}
+    assert said["teachers"] == {one.version: one.manifest.everything["weights_sha256"] for one in (teacher, second)}
     assert set(said["unlabelled"]) == set(UNLABELLED)
     assert said["learned_from"] > said["examples"]["train"]
 
@@ -89,7 +90,7 @@ def test_a_version_learns_on_from_where_another_stopped(tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_sets(other, topics="Subject")
     with pytest.raises(UsageError, match="knows other topics"):
-        make_version("third-1", other, tmp_path / "models" / "first-1", tmp_path, QUICK, NOW)
+        make_version("third-1", Sources(other, load_companies()), tmp_path / "models" / "first-1", tmp_path, QUICK, NOW)
 
 
 @pytest.mark.usefixtures("data")

@@ -111,11 +111,12 @@ import sys, torch
 from datetime import UTC, datetime
 from pathlib import Path
 from training.config import TrainConfig
-from training.make import make_version
+from monitor.entities import load_companies
+from training.make import Sources, make_version
 torch.set_num_threads(1)
 data, encoder, home, epochs = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 config = TrainConfig(epochs=epochs, batch=8, patience=99)
-make_version("v", data, encoder, home, config, datetime(2026, 11, 24, tzinfo=UTC))
+make_version("v", Sources(data, load_companies()), encoder, home, config, datetime(2026, 11, 24, tzinfo=UTC))
 """
 
 
@@ -151,3 +152,23 @@ def test_checkpoints_of_another_configuration_or_other_data_are_refused(tmp_path
     for other in ({"epochs": 9, "topic": "a hash"}, {"epochs": 3, "topic": "another"}):
         with pytest.raises(UsageError, match="of a run with another configuration or from other data"):
             resumable(tmp_path, other)
+
+
+def test_a_headline_of_one_opinion_and_a_post_on_one_company_are_examples_of_the_other_task_too() -> None:
+    from monitor.entities import load_companies
+    from training.transfer import TRANSFERRED, transferred
+
+    examples = [
+        Example("Infosys and Wipro slump", "company", company="Infosys", company_sentiment=0),
+        Example("Infosys and Wipro slump", "company", company="Wipro", company_sentiment=0),
+        Example("Infosys gains as Wipro slumps", "company", company="Infosys", company_sentiment=2),
+        Example("Infosys gains as Wipro slumps", "company", company="Wipro", company_sentiment=0),
+        Example("Microsoft jumps after results", "sentiment", sentiment=2),
+        Example("Microsoft overtakes Alphabet", "sentiment", sentiment=2),
+        Example("Stocks sink", "sentiment", sentiment=0),
+        Example("Microsoft hires a chairman", "topic", topic="Personnel Change"),
+    ]
+    assert transferred(examples, load_companies()) == [
+        Example("Infosys and Wipro slump", TRANSFERRED, sentiment=0),
+        Example("Microsoft jumps after results", TRANSFERRED, company="Microsoft", company_sentiment=2),
+    ]
