@@ -21,6 +21,8 @@ class Answers:
     labels: np.ndarray
     logits: np.ndarray
     """(examples, classes), before the temperature."""
+    topics: np.ndarray
+    """(examples,) the topic that the version tells for each, as an index of its topics."""
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         return softmax(self.logits.astype(np.float64) / temperature)
@@ -35,12 +37,19 @@ def answers_of(classifier: TransformerClassifier, examples: Sequence[Example]) -
     topics = classifier.manifest.topics
     found = {}
     for head in HEADS:
-        asked = [one for one in examples if one.source == head and (head != "topic" or one.topic in topics)]
+        asked = [one for one in examples if head_of(one) == head and (head != "topic" or one.topic in topics)]
         if asked:
             pooled = classifier.pooled([Passage(one.text, (one.company,) if one.company else ()) for one in asked])
             labels = np.array([label_index(one, topics) for one in asked])
-            found[head] = Answers(asked, labels, _of_head(pooled, head, len(asked)))
+            found[head] = Answers(asked, labels, _of_head(pooled, head, len(asked)), pooled.topics.argmax(-1))
     return found
+
+
+def head_of(example: Example) -> str:
+    """The head that has the example's label."""
+    if example.topic is not None:
+        return "topic"
+    return "company" if example.company is not None else "sentiment"
 
 
 def label_index(example: Example, topics: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.encoders import encoder_folder, find_encoder
+from monitor.entities import Companies
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import find_model, folders, read_manifest
 from monitor.settings import Settings
@@ -69,14 +70,16 @@ def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], t
     for head, answers in answers_of(load_classifier(str(folder), data_dir), examples).items():
         temperature = temperature_for(answers.logits, answers.labels)
         matrix = confusion(answers.labels, answers.predictions(), answers.logits.shape[1])
-        found = {"accuracy": round(accuracy(matrix), 4), "macro_f1": round(macro_f1(matrix), 4)}
+        found = noted({"accuracy": accuracy(matrix), "macro_f1": macro_f1(matrix)})
         everything["temperatures"][head] = round(temperature, 4)
         everything["validation"][head] = found
         tell(f"{head}: accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}, T {temperature:.3f}")
     write_manifest(folder, everything)
 
 
-def evaluate_version(name: str, data_dir: Path, data: Path, part: str, now: datetime, tell: Tell = print) -> Path:
+def evaluate_version(
+    name: str, data_dir: Path, data: Path, part: str, companies: Companies, now: datetime, tell: Tell = print
+) -> Path:
     """Measure a version on a split and write its report/; the folder of the report."""
     from monitor.classifier.transformer import load_classifier
     from training.evaluate import evaluate_model
@@ -85,8 +88,11 @@ def evaluate_version(name: str, data_dir: Path, data: Path, part: str, now: date
     if part not in SPLITS:
         raise UsageError(f"--split is {' or '.join(SPLITS)}, not {part!r}")
     folder = find_model(name, data_dir)
-    report = evaluate_model(load_classifier(str(folder), data_dir), split(read_examples(data)), part, now, tell)
     everything = read_manifest(folder).everything
+    if part == "test" and "test" in everything:
+        tell(f"{name} was measured on the test split before: this repeats it, it is not there to choose versions by")
+    classifier = load_classifier(str(folder), data_dir)
+    report = evaluate_model(classifier, split(read_examples(data)), part, companies, now, tell)
     everything[part] = {head: noted(found) for head, found in report["heads"].items()}
     # What is measured on the validation split is for working; report/ itself is the release's.
     out = folder / "report" if part == "test" else folder / f"report-{part}"
@@ -105,9 +111,9 @@ def evaluate_version(name: str, data_dir: Path, data: Path, part: str, now: date
 
 
 def noted(found: Mapping[str, Any]) -> dict[str, float]:
-    """Of a head's report, what the manifest keeps."""
-    kept = {"accuracy": found["accuracy"], "macro_f1": found["macro_f1"], "ece": found["ece_after"]}
-    return {name: round(value, 4) for name, value in kept.items()}
+    """Of a head's scores, what the manifest keeps."""
+    kept = {"accuracy": "accuracy", "macro_f1": "macro_f1", "ece_after": "ece"}
+    return {short: round(found[name], 4) for name, short in kept.items() if name in found}
 
 
 def list_models(data_dir: Path) -> list[str]:

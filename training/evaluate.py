@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from monitor.classifier.transformer import TransformerClassifier
+from monitor.entities import Companies
 from monitor.types import SENTIMENTS
 from training.answers import Answers, answers_of
 from training.baselines import baselines
@@ -28,6 +29,7 @@ from training.metrics import (
     recall_at_precision,
     weighted_f1,
 )
+from training.transfer import transferred
 
 PRECISION = 0.80
 SHORT, LONG = 10, 20
@@ -42,10 +44,14 @@ def evaluate_model(
     classifier: TransformerClassifier,
     splits: Mapping[str, Sequence[Example]],
     split: str,
+    companies: Companies,
     now: datetime,
     tell: Tell = print,
 ) -> dict[str, Any]:
-    """The whole report as one JSON object: per head scores, intervals, classes, calibration, slices, baselines."""
+    """The whole report as one JSON object: per head scores, intervals, classes, calibration, slices, baselines.
+
+    Beside a head's own examples stand those that another set's labels make without doubt: `transferred`.
+    """
     manifest = classifier.manifest
     tell(f"{manifest.version} reads {len(splits[split]):,} examples of the {split} split")
     temperatures = dict(zip(("topic", "sentiment", "company"), manifest.temperatures, strict=True))
@@ -53,9 +59,12 @@ def evaluate_model(
     for head, answers in answers_of(classifier, splits[split]).items():
         names = manifest.topics if head == "topic" else SENTIMENTS
         heads[head] = head_report(answers, names, temperatures[head], sentiment=head != "topic")
+        heads[head]["slices"] |= {} if head == "topic" else by_topic(answers, manifest.topics)
         tell(f"{head}: baselines")
         rivals = baselines(splits["train"], answers.examples, manifest.topics, head)
         heads[head]["baselines"] = {name: scores(answers.labels, answer, len(names)) for name, answer in rivals.items()}
+    for head, answers in answers_of(classifier, transferred(splits[split], companies)).items():
+        heads[head]["transferred"] = scores(answers.labels, answers.predictions(), len(SENTIMENTS))
     return {"version": manifest.version, "split": split, "made_at": now.isoformat(timespec="seconds"), "heads": heads}
 
 
@@ -98,14 +107,26 @@ def scores(labels: np.ndarray, said: np.ndarray, classes: int) -> dict[str, Any]
 
 def slices(answers: Answers, classes: int) -> dict[str, dict[str, Any]]:
     """Where it is better and worse: by length, by cashtag, and by how many companies the text names."""
-    said = answers.predictions()
-    companies = [one.text for one in answers.examples]
-    table = {}
-    for name, belongs in _slices(companies).items():
-        at = np.array([index for index, one in enumerate(answers.examples) if belongs(one)], dtype=int)
-        if len(at) >= FEWEST:
+    texts = [one.text for one in answers.examples]
+    chosen = {
+        name: np.array([belongs(one) for one in answers.examples], dtype=bool)
+        for name, belongs in _slices(texts).items()
+    }
+    return _sliced(answers, chosen, classes)
+
+
+def by_topic(answers: Answers, topics: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Slices by the topic that the version itself tells: no set labels both."""
+    chosen = {f"topic told: {name}": answers.topics == index for index, name in enumerate(topics)}
+    return _sliced(answers, chosen, len(SENTIMENTS))
+
+
+def _sliced(answers: Answers, chosen: Mapping[str, np.ndarray], classes: int) -> dict[str, dict[str, Any]]:
+    said, table = answers.predictions(), {}
+    for name, at in chosen.items():
+        if at.sum() >= FEWEST:
             matrix = confusion(answers.labels[at], said[at], classes)
-            table[name] = {"examples": len(at), "accuracy": accuracy(matrix), "macro_f1": macro_f1(matrix)}
+            table[name] = {"examples": int(at.sum()), "accuracy": accuracy(matrix), "macro_f1": macro_f1(matrix)}
     return table
 
 

@@ -42,6 +42,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield from _against(report["version"], found)
         yield ""
         yield from _calibration(found)
+        if "transferred" in found:
+            yield from ("", _beside(head, found["transferred"]))
         yield from ("", "| slice | examples | accuracy | macro-F1 |", "|---|---:|---:|---:|")
         for name, row in found["slices"].items():
             yield f"| {name} | {row['examples']:,} | {row['accuracy']:.3f} | {row['macro_f1']:.3f} |"
@@ -72,6 +74,14 @@ def _calibration(found: Mapping[str, Any]) -> Iterator[str]:
     if "negative_recall_at_precision_80" in found:
         share = found["negative_recall_at_precision_80"]
         yield f"Where four of five texts called negative are so, {share:.0%} of the negative ones are found."
+
+
+def _beside(head: str, row: Mapping[str, Any]) -> str:
+    what = {"sentiment": "headlines that say the same of every company", "company": "posts that name one company"}
+    return (
+        f"Besides, by the other set's labels: {row['examples']:,} {what[head]}, accuracy "
+        f"{_with_interval(row, 'accuracy')}, macro-F1 {_with_interval(row, 'macro_f1')}."
+    )
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:

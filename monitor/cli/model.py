@@ -67,10 +67,11 @@ def evaluate(
     split: Annotated[str, typer.Option(help="validation while working; test for a release's table")] = "validation",
 ) -> None:
     """Measure a version against baselines and write its report: scores, intervals, calibration, slices."""
+    from monitor import app as wiring
     from training.commands import evaluate_version
 
     settings = start("evaluate", level="warning")
-    evaluate_version(model, settings.data_dir, data, split, datetime.now(UTC))
+    evaluate_version(model, settings.data_dir, data, split, wiring.companies(settings), datetime.now(UTC))
 
 
 @verbs.command()

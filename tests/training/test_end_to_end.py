@@ -109,7 +109,9 @@ def test_an_adapter_stands_on_a_whole_version_and_is_itself_gone_on_from(tmp_pat
 @pytest.mark.usefixtures("data")
 def test_an_evaluation_writes_its_report_and_notes_the_scores(tmp_path: Path) -> None:
     make(tmp_path, "mine-1", QUICK)
-    folder = evaluate_version("mine-1", tmp_path, tmp_path / "data", "validation", NOW, lambda _: None)
+    folder = evaluate_version(
+        "mine-1", tmp_path, tmp_path / "data", "validation", load_companies(), NOW, lambda _: None
+    )
     report = json.loads((folder / "report.json").read_text())
     assert folder.name == "report-validation"
     assert set(report["heads"]) == {"topic", "sentiment", "company"}
@@ -117,6 +119,8 @@ def test_an_evaluation_writes_its_report_and_notes_the_scores(tmp_path: Path) ->
     assert sentiment["macro_f1"] == 1.0
     assert 0 <= sentiment["ece_after"] < 0.2
     assert sentiment["negative_recall_at_precision_80"] == 1.0
+    assert sentiment["transferred"]["examples"] > 0
+    assert sentiment["transferred"]["macro_f1"] == 1.0
     assert set(sentiment["baselines"]) == {"majority", "VADER", "TF-IDF + logistic regression"}
     assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".png"}
     noted = read_manifest(tmp_path / "models" / "mine-1").everything["validation"]

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from training.answers import Answers
 from training.calibrate import expected_calibration_error, nll, reliability, temperature_for
+from training.data import Example
+from training.evaluate import by_topic
 from training.metrics import (
     accuracy,
     chance_of_better,
@@ -95,3 +98,13 @@ def test_the_calibration_error_is_the_mean_gap_weighted_by_answers() -> None:
     labels = np.array([0, 0, 1, 1])
     assert expected_calibration_error(probabilities, labels) == pytest.approx((3 * (0.9 - 2 / 3) + 0.4) / 4)
     assert [step.count for step in reliability(probabilities, labels)] == [1, 3]
+
+
+def test_a_slice_by_topic_is_of_what_the_version_tells_and_a_thin_one_is_left_out() -> None:
+    labels = np.array([0, 2] * 20)
+    logits = np.eye(3)[labels]
+    logits[:30] = np.eye(3)[0]  # of the first thirty, half are wrong
+    topics = np.array([1] * 30 + [0] * 10)
+    answers = Answers([Example(str(index), "sentiment") for index in range(40)], labels, logits, topics)
+    sliced = by_topic(answers, ["Macro", "Earnings"])
+    assert {name: row["accuracy"] for name, row in sliced.items()} == {"topic told: Earnings": 0.5}
