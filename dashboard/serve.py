@@ -35,7 +35,7 @@ def command(settings: Settings, port: int | None = None, *, insecure: bool = Fal
         "global.disableWidgetStateDuplicationWarning": "true",
     }
     named = [f"--{name}={value}" for name, value in flags.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *named, *theme.flags()]
+    return [sys.executable, "-m", "dashboard.program", "run", str(APP), *named, *theme.flags()]
 
 
 def is_local(host: str) -> bool:
