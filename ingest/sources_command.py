@@ -80,7 +80,10 @@ def add_source(
 ) -> int:
     """`tocsin sources add URL`: check it, then append it to one's own feeds.toml."""
     path = settings.feeds or settings.data_dir / "feeds.toml"
-    host = (urlsplit(url).hostname or url).removeprefix("www.")
+    try:
+        host = (urlsplit(url).hostname or url).removeprefix("www.")
+    except ValueError as error:
+        raise UsageError(f"{url!r} is no URL ({error}); give a feed's address with https://") from error
     entry = {"name": name or host, "url": url, "kind": kind, "publisher": publisher or host, "family": family}
     entry |= {"cadence": cadence}
     block = to_toml({key: value for key, value in entry.items() if value})

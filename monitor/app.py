@@ -26,14 +26,15 @@ ANSWERS_WITHIN_S = 5.0
 
 
 @contextlib.contextmanager
-def database_url(settings: Settings) -> Iterator[str]:
+def database_url(settings: Settings, *, wait: bool = False) -> Iterator[str]:
     """The database's URL while it runs: the named server, else the private one, joined or started for the block.
 
     The private one is brought to the newest schema; a named server is its operator's, so an old schema is refused.
+    A program waits for a server that is away; who asks once is told.
     """
     if settings.database_url is not None:
         url = _named_server(settings.database_url)
-        _refuse_old_schema(url)
+        _refuse_old_schema(url, wait=wait)
         yield url
         return
     with embedded.server(settings.data_dir) as url:
@@ -69,6 +70,19 @@ def connector(settings: Settings, url: str) -> Callable[[], Broker]:
     return lambda: KafkaBroker(kafka_connection(settings), settings.topic, settings.group)
 
 
+@contextlib.contextmanager
+def asked_log(settings: Settings, url: str) -> Iterator[Broker]:
+    """The log for a verb that asks it once, open for the block. Unavailable where it does not answer now."""
+    if settings.broker == "kafka":
+        kafka_connection(settings)  # wrong use is told before anything is asked
+        answers(settings.kafka_servers)
+    broker = connector(settings, url)()
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
 def log_trim(settings: Settings, url: str) -> Callable[[datetime], Any] | None:
     """Forgets what was committed long ago; None for Kafka, which has a retention of its own."""
     if settings.broker == "kafka":
@@ -100,6 +114,7 @@ def loader(settings: Settings) -> Callable[[str], Classifier]:
     """Loads the classifier of a version."""
 
     def load(version: str) -> Classifier:
+        find_model(version, settings.data_dir)  # a wrong name is told at once, not after seconds of loading torch
         from monitor.classifier.transformer import load_classifier
 
         return load_classifier(version, settings.data_dir, settings.device)
@@ -134,6 +149,7 @@ def migrate_all(settings: Settings) -> Iterator[str]:
     if settings.broker == "kafka":
         from monitor.broker.kafka import create_topic
 
+        answers(settings.kafka_servers)
         made = create_topic(kafka_connection(settings), settings.topic)
         yield f"the topic {settings.topic} {'was made' if made else 'is there'}"
 
@@ -142,21 +158,14 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
     """What `tocsin doctor` looks at beyond the machine; each raises TocsinError with the mend."""
 
     def look_at_database() -> str:
-        if settings.database_url is not None:
-            current(_named_server(settings.database_url))  # once: a program would wait for it, a doctor must not
         with database_url(settings) as url:
             return f"answers, at revision {current(url)}"
 
     def look_at_log() -> str:
         if settings.broker == "kafka":
-            answers(settings.kafka_servers)
-        elif settings.database_url is not None:
-            current(_named_server(settings.database_url))
-        with database_url(settings) as url:
-            broker = connector(settings, url)()
-            lag = sum(broker.lag().values())
-            broker.close()
-            return f"{settings.broker} answers, {lag:,} messages wait"
+            answers(settings.kafka_servers)  # asked even where the database is away, too
+        with database_url(settings) as url, asked_log(settings, url) as broker:
+            return f"{settings.broker} answers, {sum(broker.lag().values()):,} messages wait"
 
     return {
         "model": lambda: read_manifest(find_model(settings.model, settings.data_dir)).version,
@@ -183,8 +192,8 @@ def _named_server(url: SecretStr) -> str:
     return url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-def _refuse_old_schema(url: str) -> None:
-    found, wanted = patiently("read its revision", lambda: current(url)), newest()
+def _refuse_old_schema(url: str, *, wait: bool) -> None:
+    found, wanted = patiently("read its revision", lambda: current(url)) if wait else current(url), newest()
     if found != wanted:
         what = "has no tables" if found is None else f"is at revision {found}, this code needs {wanted}"
         raise TocsinError(f"the database {what}; run `tocsin migrate`")

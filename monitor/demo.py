@@ -61,6 +61,14 @@ class Report:
     def json(self) -> str:
         return json.dumps(asdict(self))
 
+    def check(self) -> None:
+        """TocsinError unless exactly one alert came."""
+        if (self.episodes, self.notifications) != (1, 1):
+            raise TocsinError(
+                f"{self.episodes} episodes and {self.notifications} notifications instead of one each;"
+                " see the demo's logs, or start it with --fresh"
+            )
+
 
 @dataclass
 class Demo:
@@ -77,6 +85,8 @@ class Demo:
     console: Console
     dashboard_url: str | None
     """None: no dashboard."""
+    answers: Callable[[], bool]
+    """Can the dashboard be read already?"""
     show: Callable[[str], object] | None
     """Opens an address in the browser."""
     started: datetime = field(default_factory=lambda: datetime.fromtimestamp(psutil.Process().create_time(), UTC))
@@ -92,9 +102,7 @@ class Demo:
         filled_until = self._history(world)
         self._start("jobs")
         if self.dashboard_url:
-            self.console.print(f"The dashboard answers on [b]{self.dashboard_url}[/b]")
-            if self.show:
-                self.show(self.dashboard_url)
+            self._show(self.dashboard_url)
         self._stream = _Stream(world, filled_until)
         with self._stream:
             self._await_calm()
@@ -142,6 +150,17 @@ class Demo:
                     )
             progress.update(task, completed=total)
         return now
+
+    def _show(self, dashboard_url: str) -> None:
+        """Say where the dashboard is, once it is there: a browser that came too early would show an error."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.answers():
+            self._wait(TICK_S)
+            if time.monotonic() > deadline:
+                raise TocsinError(f"the dashboard does not answer; see {self.folder}/logs/dashboard.log")
+        self.console.print(f"The dashboard answers on [b]{dashboard_url}[/b]")
+        if self.show:
+            self.show(dashboard_url)
 
     def _await_calm(self) -> None:
         """The detector has learned from the history and seen the calm before the crisis begins."""

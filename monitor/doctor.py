@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -34,6 +35,7 @@ def examine(settings: Settings, checks: dict[str, Callable[[], str]]) -> Iterato
     come from the caller, who knows the database, the log and the feeds."""
     yield _python()
     yield _torch()
+    yield _environment(os.environ)
     yield _disk(settings)
     for name, look in checks.items():
         try:
@@ -54,6 +56,15 @@ def _torch() -> Finding:
         return Finding("torch", True, version("torch"))
     except PackageNotFoundError:
         return Finding("torch", False, "not installed", "pip install -c deploy/constraints.txt .")
+
+
+def _environment(environment: Mapping[str, str]) -> Finding:
+    """A misspelt setting is told here, not refused: Kubernetes sets TOCSIN_ variables of its own."""
+    known = {f"TOCSIN_{name.upper()}" for name in Settings.model_fields}
+    ours = {name for name in environment if name.startswith("TOCSIN_") and not name.startswith("TOCSIN_TEST_")}
+    if unknown := sorted(ours - known):
+        return Finding("settings", False, f"no setting is called {', '.join(unknown)}", "see the README's table")
+    return Finding("settings", True, f"{len(ours)} from the environment")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -5,6 +5,7 @@ TocsinError              one line for a person: the cause, the mend. The command
   Unavailable            a database, broker or source does not answer now; wait and ask again
   BadDeploy              too many messages in a row are refused: stop, a person must look
   ModelUnavailable       the model's artefacts are missing or damaged here; take no messages
+    UnknownModel         nothing here has that name; exits 2
 """
 
 from __future__ import annotations
@@ -32,3 +33,9 @@ class BadDeploy(TocsinError):
 
 class ModelUnavailable(TocsinError):
     """The named model cannot be loaded here; whoever needs it takes no work."""
+
+
+class UnknownModel(ModelUnavailable):
+    """Neither a version here nor a folder of one goes by the name that was asked for."""
+
+    exit_code = UsageError.exit_code

@@ -96,6 +96,8 @@ def text_of(fields: Fields, name: str, *, required: bool = False) -> str:
 def open_lines(path: Path | None) -> Iterator[Iterable[str]]:
     """The lines of a UTF-8 file, or of stdin where no file is named. UsageError if it cannot be read."""
     if path is None or str(path) == "-":
+        if sys.stdin is None:  # closed by whoever started us
+            raise UsageError("there is no standard input; name a file of JSON lines")
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
         yield sys.stdin
         return

@@ -51,5 +51,5 @@ def start_logging(program: str, *, form: Literal["console", "json"] = "console",
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    # kafka-python warns of every slow step and reconnection; what matters of it our own lines say.
-    logging.getLogger("kafka").setLevel(logging.ERROR)
+    # kafka-python tells of every slow step and reconnection; what matters of it our own lines say.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)

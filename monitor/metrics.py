@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from monitor.address import must_be_free
+
 FETCHES = Counter("tocsin_fetches_total", "Times a source was asked, by how it ended", ["source", "outcome"])
 PUBLISHED = Counter("tocsin_published_articles_total", "Raw articles appended to the log", ["source"])
 STORED = Counter("tocsin_stored_articles_total", "Articles that became rows (copies of a known id excluded)")
@@ -23,7 +25,15 @@ NOTIFICATIONS = Counter(
 )
 
 
-def serve_metrics(port: int | None) -> None:
-    """Serve /metrics on 127.0.0.1:port in the background; nothing where no port is set."""
-    if port is not None:
-        start_http_server(port, addr="127.0.0.1")
+PROGRAMS = ("worker", "jobs", "ingest", "dashboard")
+"""The programs that can be asked; each listens that many ports above TOCSIN_METRICS_PORT."""
+MEND = "set TOCSIN_METRICS_PORT to another port, or stop what listens there"
+
+
+def serve_metrics(program: str, port: int | None, *, insecure: bool = False) -> None:
+    """Serve /metrics in the background; nothing where no port is set. TocsinError where the port is taken."""
+    if port is None or program not in PROGRAMS:
+        return
+    host, own = "0.0.0.0" if insecure else "127.0.0.1", port + PROGRAMS.index(program)
+    must_be_free(host, own, MEND)
+    start_http_server(own, addr=host)

@@ -7,13 +7,14 @@ dies, the pipe closes, and the child ends itself: portable, and immune to reused
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -97,6 +98,18 @@ class Programs:
             self.stop(name)
         os.close(self._write_end)
         os.close(self._read_end)
+
+
+@contextlib.contextmanager
+def only_one(lock: Path, refusal: str) -> Iterator[None]:
+    """Hold the lock for the block; it goes with its holder. TocsinError with the refusal where another holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TocsinError(refusal) from error
+        yield
 
 
 def stopped_by_signals() -> threading.Event:

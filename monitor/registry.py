@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from monitor.errors import ModelUnavailable
+from monitor.errors import ModelUnavailable, UnknownModel
 
 NEEDED = ("manifest.json", "model.safetensors", "config.json", "tokenizer.json")
 
@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> Manifest:
     """ModelUnavailable where the folder is no whole version."""
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
-        raise ModelUnavailable(f"{folder} is no model of ours, it lacks {', '.join(missing)}; see `tocsin models`")
+        raise UnknownModel(f"{folder} is no model of ours, it lacks {', '.join(missing)}; see `tocsin models`")
     try:
         said = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         return Manifest(
@@ -91,7 +91,7 @@ def find_model(name: str, data_dir: Path) -> Path:
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return _from_hub(name)
     here = ", ".join(known) or "none"
-    raise ModelUnavailable(f"no model {name!r} here; known: {here}; or name a folder or a hub model")
+    raise UnknownModel(f"no model {name!r} here; known: {here}; or name a folder or a hub model")
 
 
 def _from_hub(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -51,9 +53,12 @@ class Settings(BaseSettings):
     )
     notify: tuple[SecretStr, ...] = Field((), description="apprise URLs or console:// that every alert goes to")
     secret: SecretStr | None = Field(None, description="signs links in messages; made and kept in data_dir if absent")
-    dashboard_url: str = Field("http://127.0.0.1:8501", description="how readers of a message reach the dashboard")
     dashboard_host: str = Field("127.0.0.1", description="where the dashboard listens")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="where the dashboard listens")
+    dashboard_url: str = Field(
+        default_factory=lambda chosen: address_of(chosen.get("dashboard_host", ""), chosen.get("dashboard_port", 0)),
+        description="how readers of a message reach the dashboard; where it listens, if absent",
+    )
     dashboard_user: str | None = Field(None, description="the name written beside what you do; default: the login name")
     evaluate_every_s: float = Field(5.0, gt=0, le=5, description="how often open buckets are evaluated")
     market: str = Field(
@@ -62,7 +67,15 @@ class Settings(BaseSettings):
     heartbeat_url: SecretStr | None = Field(None, description="asked once a minute while jobs are healthy")
     log_format: Literal["console", "json"] = Field("console", description="how logs look on stderr")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
-    metrics_port: int | None = Field(None, description="serve Prometheus metrics on 127.0.0.1:PORT")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65532,
+        description="serve Prometheus metrics on 127.0.0.1: worker on PORT, jobs on PORT+1, ingest +2, dashboard +3",
+    )
+    metrics_insecure: bool = Field(
+        False, description="serve metrics on every address: for a container's own network, metrics have no login"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -83,10 +96,23 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+def address_of(host: str, port: int) -> str:
+    """The URL of what listens there, as this machine reaches it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def read_settings(**overrides: object) -> Settings:
     """Read the settings once. UsageError names the first wrong one and the mend."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except SettingsError as error:  # of a value that is given as JSON
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise UsageError(
+            f"setting TOCSIN_{name.upper()} is no JSON, such as '[\"console://\"]'; {describe(name)}"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"tocsin.toml is no valid TOML: {error}; mend it or take it away") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from monitor import app
+from monitor import app, metrics
+from monitor.address import DASHBOARD_MEND, must_be_free
 from monitor.errors import UsageError
-from monitor.processes import Programs, stopped_by_signals, tocsin
+from monitor.processes import Programs, only_one, stopped_by_signals, tocsin
 from monitor.settings import Settings
 
-PROGRAMS = ("worker", "jobs", "ingest", "dashboard")
+PROGRAMS = metrics.PROGRAMS
 STARTS, WITHIN_S = 4, 600.0
 """A program that ends more often than this in so many seconds does not end by accident."""
 PAUSE_S = 1.0
@@ -28,7 +29,22 @@ log = structlog.get_logger(__name__)
 def run_up(settings: Settings) -> None:
     """Until SIGTERM or SIGINT; ProgramEnded where one of them ends by itself again and again."""
     stop = stopped_by_signals()
-    with app.database_url(settings), Programs(os.environ) as programs:
+    running = f"a `tocsin up` runs on {settings.data_dir} already; stop it first, or set TOCSIN_DATA_DIR"
+    with only_one(settings.data_dir / "up.lock", running):
+        _look_at_ports(settings)
+        _run(settings, stop)
+
+
+def _look_at_ports(settings: Settings) -> None:
+    """TocsinError for a port that is taken: once, and not by each start of a program anew."""
+    must_be_free(settings.dashboard_host, settings.dashboard_port, DASHBOARD_MEND)
+    if settings.metrics_port is not None:
+        for number in range(len(metrics.PROGRAMS)):
+            must_be_free("127.0.0.1", settings.metrics_port + number, metrics.MEND)
+
+
+def _run(settings: Settings, stop: threading.Event) -> None:
+    with app.database_url(settings, wait=True), Programs(os.environ) as programs:
         commands = {name: tocsin(name) for name in PROGRAMS}
         for name, command in commands.items():
             programs.start(name, command)

@@ -12,6 +12,8 @@ import pytest
 
 from monitor import embedded
 from monitor.store.migrate import migrate
+from tests.command import Command
+from tests.kafka_server import KafkaServer, find_kafka
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,8 +52,30 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A private PostgreSQL for the whole session; tests take `database_url`, a fresh database on it."""
     folder = tmp_path_factory.mktemp("server")
     with embedded.server(folder) as url:
+        with psycopg.connect(_plain(url), autocommit=True) as connection:
+            # It outlives no test, so nothing of it need reach the disk. Servers that tests crash are others.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield url
     embedded.wipe(folder)
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Calls `tocsin`, each time in a process of its own."""
+    made = Command(tmp_path_factory.mktemp("command"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A broker for the whole session; each test takes a topic of its own."""
+    found = find_kafka(tmp_path_factory.mktemp("kafka"))
+    if isinstance(found, str):
+        pytest.skip(found)
+    yield found
+    found.stop()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from monitor.store.migrate import migrate
 from monitor.store.models import ensure_service
 from monitor.types import RawArticle
 from monitor.worker import read
-from tests.kafka_server import KafkaServer, find_kafka
+from tests.kafka_server import KafkaServer
 
 ARTICLES = 20_000
 PUBLISHED_AT_ONCE = 400
@@ -146,15 +146,6 @@ def database(tmp_path: Path) -> Iterator[PrivateDatabase]:
     embedded.wipe(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    found = find_kafka(tmp_path_factory.mktemp("kafka"))
-    if isinstance(found, str):
-        pytest.skip(found)
-    yield found
-    found.stop()
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(TIMEOUT_S)
 def test_kills_on_the_postgres_log_lose_and_double_nothing(database: PrivateDatabase, messages: list[Outgoing]) -> None:
@@ -167,17 +158,17 @@ def test_kills_on_the_postgres_log_lose_and_double_nothing(database: PrivateData
 @pytest.mark.kafka
 @pytest.mark.timeout(TIMEOUT_S)
 def test_kills_on_kafka_lose_and_double_nothing(
-    database: PrivateDatabase, messages: list[Outgoing], kafka: KafkaServer
+    database: PrivateDatabase, messages: list[Outgoing], kafka_server: KafkaServer
 ) -> None:
     from monitor.broker.kafka import KafkaBroker, connection_settings, create_topic
 
     # A dead worker's partitions wait for its session to end; only a broker of our own allows a short one.
-    session_timeout_ms = "1500" if kafka.can_restart else "6000"
+    session_timeout_ms = "1500" if kafka_server.can_restart else "6000"
     topic = f"{TOPIC}.{random.randrange(10**6)}"
-    create_topic(connection_settings(kafka.address), topic)
-    broker = KafkaBroker(connection_settings(kafka.address), topic, GROUP)
-    worker = [database.url, kafka.address, topic, GROUP, "64", session_timeout_ms]
-    settings = {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": kafka.address}
+    create_topic(connection_settings(kafka_server.address), topic)
+    broker = KafkaBroker(connection_settings(kafka_server.address), topic, GROUP)
+    worker = [database.url, kafka_server.address, topic, GROUP, "64", session_timeout_ms]
+    settings = {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": kafka_server.address}
     endure(database, broker, topic, messages, Programs(worker, environment(database, topic) | settings))
 
 

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import typer.main
+from prometheus_client import Counter, Gauge, Histogram
 
+from monitor import metrics
 from monitor.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +19,12 @@ def verbs() -> list[str]:
         inner = getattr(command, "commands", None)
         found += [f"tocsin {name} {verb}" for verb in inner] if inner else [f"tocsin {name}"]
     return found
+
+
+def metric_names() -> set[str]:
+    """As they stand in /metrics: a counter's with its suffix."""
+    kinds = [one for one in vars(metrics).values() if isinstance(one, Counter | Gauge | Histogram)]
+    return {family.name + "_total" * (family.type == "counter") for one in kinds for family in one.collect()}
 
 
 def test_every_verb_is_documented() -> None:
@@ -39,6 +47,11 @@ def test_ci_runs_the_readme_s_own_lines() -> None:
         assert block, f"the README's {name} line is not one line in a sh block"
         assert f"readme {name}" in run
     assert "tocsin demo" in README
+
+
+def test_every_metric_is_documented_and_none_else() -> None:
+    told = {line[0] for line in re.findall(r"^\| `(tocsin_\w+)` \| (.+) \|$", README, re.M)}
+    assert told == metric_names()
 
 
 def test_the_picture_is_there() -> None:

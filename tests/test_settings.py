@@ -34,6 +34,38 @@ def test_the_environment_stands_above_the_file(tmp_path: Path, monkeypatch: pyte
     assert (settings.device, settings.topic) == ("cpu", "from-environment")
 
 
+def test_what_comes_as_json_or_in_a_broken_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOCSIN_NOTIFY", "console://")
+    with pytest.raises(UsageError, match=r"TOCSIN_NOTIFY is no JSON.*every alert goes to"):
+        read_settings()
+    monkeypatch.delenv("TOCSIN_NOTIFY")
+    (tmp_path / "tocsin.toml").write_text("broker = ")
+    with pytest.raises(UsageError, match=r"tocsin\.toml is no valid TOML"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        (None, None, "http://127.0.0.1:8501"),
+        ("127.0.0.1", "8600", "http://127.0.0.1:8600"),
+        ("desk.example", None, "http://desk.example:8501"),
+        ("::1", "8600", "http://[::1]:8600"),
+        ("0.0.0.0", "8600", "http://127.0.0.1:8600"),
+    ],
+)
+def test_messages_lead_to_where_the_dashboard_listens_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, host: str | None, port: str | None, url: str
+) -> None:
+    for name, value in (("HOST", host), ("PORT", port)):
+        if value is not None:
+            monkeypatch.setenv(f"TOCSIN_DASHBOARD_{name}", value)
+    assert read_settings().dashboard_url == url
+    monkeypatch.setenv("TOCSIN_DASHBOARD_URL", "https://tocsin.example")
+    assert read_settings().dashboard_url == "https://tocsin.example"
+
+
 def test_only_postgres_is_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_DATABASE_URL", "sqlite:///x.db")
     with pytest.raises(UsageError, match=r"postgresql\+psycopg://"):

@@ -25,9 +25,9 @@ from monitor.store.models import ensure_service, put_in_service, register
 from monitor.store.workers import workers
 from monitor.types import Judgement, Passage, RawArticle
 from monitor.worker import DeadLimit, Worker, read
-from tests.contracts.conftest import Log, kafka_server, log
+from tests.contracts.conftest import Log, log
 
-__all__ = ["kafka_server", "log"]
+__all__ = ["log"]
 
 NOW = datetime(2026, 11, 24, 12, 2, tzinfo=UTC)
 TOPIC = "news.raw"

@@ -71,6 +71,8 @@ def backtest_series(source: TextIO, out: TextIO, budget: float = DEFAULT_BUDGET)
 def backtest_file(path: Path, out: TextIO, budget: float = DEFAULT_BUDGET) -> int:
     """`backtest_series` over a named file, or over standard input where it is named `-`."""
     if str(path) == "-":
+        if sys.stdin is None:  # closed by whoever started us
+            raise UsageError("there is no standard input; name a CSV file with the columns at,total,negative")
         return backtest_series(sys.stdin, out, budget)
     try:
         with path.open(encoding="utf-8-sig", newline="") as source:
@@ -161,19 +163,31 @@ def _bucket(moments: NDArray[np.float64]) -> float:
 
 def _rows(source: TextIO) -> tuple[list[Row], list[BadRow]]:
     """Rows in order of time, one per bucket's start, and those that cannot be used."""
-    reader = csv.DictReader(source, skipinitialspace=True)
-    missing = {"at", "total", "negative"} - set(reader.fieldnames or ())
+    line = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal line
+        for line, text in enumerate(source, 1):  # noqa: B007  csv's own count stands still at what is no CSV
+            yield text
+
+    reader = csv.DictReader(lines(), skipinitialspace=True)
+    try:
+        missing = {"at", "total", "negative"} - set(reader.fieldnames or ())
+    except csv.Error as error:
+        raise UsageError(f"line 1 is no CSV ({error}): the file needs the header at,total,negative") from error
     if missing:
         raise UsageError(f"column {', '.join(sorted(missing))} missing: the file needs the header at,total,negative")
     rows: dict[float, Row] = {}
     bad = []
-    for cells in reader:
+    while True:
         try:
-            row = _row(cells)
+            row = _row(next(reader))
             if row.moment in rows:
                 raise ValueError(f"at {row.label}: there is a row for this bucket already")
-        except ValueError as error:
-            bad.append(BadRow(reader.line_num, f"{error}; a row is like 2026-01-31T09:05:00,12,3"))
+        except StopIteration:
+            break
+        except (ValueError, csv.Error) as error:  # after either the reader goes on with the next line
+            bad.append(BadRow(line, f"{error}; a row is like 2026-01-31T09:05:00,12,3"))
         else:
             rows[row.moment] = row
     return [rows[moment] for moment in sorted(rows)], bad

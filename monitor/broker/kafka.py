@@ -53,7 +53,8 @@ def connection_settings(
     """What every client of ours connects with. UsageError where a server is no host:port."""
     found = [server.strip() for server in servers.split(",") if server.strip()]
     for server in found:
-        if not server.rpartition(":")[2].isdigit():
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UsageError(f"TOCSIN_KAFKA_SERVERS: {server!r} is no host:port")
     settings: dict[str, Any] = {"bootstrap_servers": found, "security_protocol": security_protocol}
     if sasl_mechanism:

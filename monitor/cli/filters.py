@@ -26,7 +26,7 @@ def classify(
 
     settings = start("classify", level="warning")
     with open_lines(file) as lines:
-        classifier = wiring.loader(settings)(model or settings.model)
+        classifier = wiring.loader(settings)(settings.model if model is None else model)
         with open_output(output) as out:
             bad = classify_lines(lines, out, classifier, wiring.companies(settings))
     raise typer.Exit(1 if bad else 0)

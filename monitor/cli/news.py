@@ -40,8 +40,7 @@ def replay(
     from monitor import app as wiring
 
     settings = start("replay")
-    with wiring.database_url(settings) as url:
-        broker = wiring.connector(settings, url)()
+    with wiring.database_url(settings) as url, wiring.asked_log(settings, url) as broker:
         publish = to_log(broker, settings.topic)
         code = run_replay(file, publish, mapping=mapping, kind=kind.value, speed=speed, when=counted_as.value)
     raise typer.Exit(code)

@@ -60,7 +60,8 @@ def retry_dead_letters(
     settings = start("dead-letters", level="warning")
     with wiring.database_url(settings) as url, wiring.opened(url) as database:
         letters = dead_letters.to_retry(database, names or (), everything=everything)
-        dead_letters.retry(database, letters, wiring.connector(settings, url)(), datetime.now(UTC))
+        with wiring.asked_log(settings, url) as broker:
+            dead_letters.retry(database, letters, broker, datetime.now(UTC))
     print(f"{len(letters)} messages are on the log again")
 
 
@@ -71,8 +72,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="one JSON object
     from monitor.status_command import describe
 
     settings = start("status", level="warning")
-    with wiring.database_url(settings) as url, wiring.opened(url) as database:
-        print(describe(database, wiring.connector(settings, url)(), datetime.now(UTC), as_json=as_json))
+    with (
+        wiring.database_url(settings) as url,
+        wiring.opened(url) as database,
+        wiring.asked_log(settings, url) as broker,
+    ):
+        print(describe(database, broker, datetime.now(UTC), as_json=as_json))
 
 
 @verbs.command()

@@ -26,19 +26,16 @@ def demo(
     from ingest.demo_world import simulated_world
     from ingest.simulator.crisis import next_crisis_company
     from ingest.simulator.world import WATCHLIST
-    from monitor.demo_command import run_demo
+    from monitor.demo_command import Wanted, run_demo
 
-    run_demo(
-        start("demo", level="warning"),
-        WATCHLIST,
-        simulated_world,
-        next_crisis_company,
+    wanted = Wanted(
         with_dashboard=not headless,
         open_browser=browser and not headless,
         exit_after_alert=exit_after_alert,
         as_json=as_json,
         fresh=fresh,
     )
+    run_demo(start("demo", level="warning"), WATCHLIST, simulated_world, next_crisis_company, wanted)
 
 
 @verbs.command()
@@ -59,7 +56,7 @@ def ingest() -> None:
 
     settings = start("ingest")
     stop = stopped_by_signals()
-    with wiring.database_url(settings) as url, wiring.opened(url) as database:
+    with wiring.database_url(settings, wait=True) as url, wiring.opened(url) as database:
         broker = wiring.connector(settings, url)()
         run_ingest(settings, to_log(broker, settings.topic), StoredFeedStates(database), stop)
 
@@ -72,7 +69,7 @@ def worker() -> None:
 
     settings = start("worker")
     stop = stopped_by_signals()
-    with wiring.database_url(settings) as url, wiring.opened(url) as database:
+    with wiring.database_url(settings, wait=True) as url, wiring.opened(url) as database:
         wiring.first_model(settings, database, datetime.now(UTC))
         Worker(
             database,
@@ -91,7 +88,7 @@ def jobs() -> None:
 
     settings = start("jobs")
     stop = stopped_by_signals()
-    with wiring.database_url(settings) as url:
+    with wiring.database_url(settings, wait=True) as url:
         broker = wiring.connector(settings, url)()
         run_jobs(settings, url, broker.lag, stop, log_trim=wiring.log_trim(settings, url))
 
@@ -99,20 +96,25 @@ def jobs() -> None:
 @verbs.command()
 def dashboard(
     host: Annotated[str | None, typer.Option(help="where to listen; another address than this machine's")] = None,
-    port: Annotated[int | None, typer.Option(help="where to listen")] = None,
+    port: Annotated[int | None, typer.Option(help="where to listen", min=1, max=65535)] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="let others reach it without a login")] = False,
 ) -> None:
     """Serve the dashboard."""
     from dashboard.serve import command
     from monitor import app as wiring
+    from monitor.address import DASHBOARD_MEND, must_be_free
     from monitor.processes import Programs
 
     settings = start("dashboard")
     if host is not None:
         settings = settings.model_copy(update={"dashboard_host": host})
     serving = command(settings, port, insecure=insecure)
+    must_be_free(settings.dashboard_host, port or settings.dashboard_port, DASHBOARD_MEND)
     stop = stopped_by_signals()
-    with wiring.database_url(settings) as url, Programs({**os.environ, "TOCSIN_DATABASE_URL": url}) as programs:
+    with (
+        wiring.database_url(settings, wait=True) as url,
+        Programs({**os.environ, "TOCSIN_DATABASE_URL": url}) as programs,
+    ):
         programs.start("streamlit", serving)
         while not stop.wait(0.2):
             programs.check()

@@ -22,7 +22,7 @@ def start(program: str, *, level: str | None = None) -> Settings:
     settings = read_settings()
     start_logging(program, form=settings.log_format, level=level or settings.log_level)
     if level is None:
-        serve_metrics(settings.metrics_port)
+        serve_metrics(program, settings.metrics_port, insecure=settings.metrics_insecure)
     return settings
 
 

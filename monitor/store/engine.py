@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,9 @@ import psycopg
 import structlog
 from psycopg import Cursor
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
-from monitor.errors import TocsinError, Unavailable
+from monitor.errors import TocsinError, Unavailable, UsageError
 from monitor.store.locks import Lock
 
 Database = Engine
@@ -26,13 +27,22 @@ UNDEFINED_TABLE = "42P01"
 # SQLAlchemy's errors, and psycopg's own where COPY uses its cursor.
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 
+# The protocol gives no code for a connection that is refused, only the server's words.
+_NO_ENTRY = re.compile(r"FATAL: .*(does not exist|authentication failed|no pg_hba.conf entry)|no password supplied")
+
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
 def open_database(url: str) -> Database:
-    """Connects on first use; good for several threads."""
-    return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    """Connects on first use; good for several threads. UsageError where the URL names no server."""
+    try:
+        return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    except (ArgumentError, ValueError) as error:  # said without the URL, which may hold a password
+        raise UsageError(
+            "TOCSIN_DATABASE_URL is no URL of a server; write postgresql+psycopg://user:password@host:port/name,"
+            " with %40 for an @ in the password"
+        ) from error
 
 
 @contextmanager
@@ -44,6 +54,8 @@ def transaction(database: Database) -> Iterator[Connection]:
     except _AWAY as error:
         if _is_refusal(error):
             raise
+        if _NO_ENTRY.search(_cause(error)):
+            raise UsageError(f"the database lets nobody in ({_cause(error)}); mend TOCSIN_DATABASE_URL") from error
         raise Unavailable(f"the database doesn't answer ({_cause(error)}); start it, or wait for it") from error
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:

@@ -16,19 +16,10 @@ import pytest
 
 from monitor import embedded
 from monitor.broker.protocol import Broker
-from tests.kafka_server import KafkaServer, find_kafka
+from tests.kafka_server import KafkaServer
 
 SESSION_TIMEOUT_MS = 6_000
 """The least a default broker accepts."""
-
-
-@pytest.fixture(scope="session")
-def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    found = find_kafka(tmp_path_factory.mktemp("kafka"))
-    if isinstance(found, str):
-        pytest.skip(found)
-    yield found
-    found.stop()
 
 
 @dataclass
