@@ -1,16 +1,24 @@
 """The image and the compose file say what the README promises. Checked as text: no engine is needed."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
-from monitor.settings import Settings
+from monitor import metrics
+from monitor.settings import Settings, read_settings
+from tests.test_docs import metric_names, verbs
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
+CLUSTER = list(yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text()))
+PODS = {one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in CLUSTER if one["kind"] != "ConfigMap"}
 PROGRAMS = ("migrate", "ingest", "worker", "jobs", "dashboard")
 
 
@@ -58,3 +66,72 @@ def test_every_dependency_is_pinned() -> None:
     names = {re.split(r"[\[<>=!~;]", need)[0].lower().replace("_", "-") for need in wanted} - {"tocsin"}
     pins = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "deploy/constraints.txt").read_text(), re.M)
     assert names <= {pin.lower().replace("_", "-") for pin in pins}
+
+
+def test_what_the_image_runs_is_a_verb_and_every_setting_it_makes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(re.findall(r"^ENTRYPOINT (.+)$", DOCKERFILE, re.M)) == {'["tini", "--", "tocsin"]'}
+    assert {f"tocsin {name}" for name in re.findall(r'^CMD \["(\w+)"\]$', DOCKERFILE, re.M)} <= set(verbs())
+    made = dict(
+        pair.split("=", 1) for line in re.findall(r"^ENV (TOCSIN.+)$", DOCKERFILE, re.M) for pair in line.split()
+    )
+    values = made | {
+        name: re.sub(r"\$\{\w+:[-?]([^}]*)\}", r"\1", str(value)).replace("set TOCSIN_DB_PASSWORD", "secret")
+        for name, value in COMPOSE["x-program"]["environment"].items()
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().broker == "kafka"
+
+
+def test_the_cluster_runs_every_program_as_somebody_who_may_little() -> None:
+    assert set(PODS) == set(PROGRAMS)
+    for name, pod in PODS.items():
+        (container,) = pod["containers"]
+        assert container["args"] == [name]
+        assert pod["enableServiceLinks"] is False, "its variables would be taken for settings"
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] == 10001
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+        assert mounted == {"/var/lib/tocsin", "/tmp"}, "what a program writes to"
+
+
+def test_what_the_cluster_sets_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    (settings,) = (one["data"] for one in CLUSTER if one["kind"] == "ConfigMap")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+        assert name.removeprefix("TOCSIN_").lower() in Settings.model_fields
+    assert read_settings().metrics_port == 9100
+
+
+def test_both_look_at_the_dashboard_s_health_in_words_that_run() -> None:
+    checks = [
+        COMPOSE["services"]["dashboard"]["healthcheck"]["test"][1:],
+        PODS["dashboard"]["containers"][0]["readinessProbe"]["exec"]["command"],
+    ]
+    assert checks[0] == checks[1]
+    command = [sys.executable, "-c", checks[0][2].replace("8501", "9")]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 1
+
+
+def test_prometheus_asks_every_program_on_its_own_port() -> None:
+    asked = {
+        one["job_name"]: (where["names"], where["port"])
+        for one in yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+        for where in one["dns_sd_configs"]
+    }
+    base = COMPOSE["x-program"]["environment"]["TOCSIN_METRICS_PORT"]
+    assert asked == {name: ([name], base + number) for number, name in enumerate(metrics.PROGRAMS)}
+    for one in CLUSTER:
+        if one["kind"] == "Deployment":
+            told = one["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"]
+            assert int(told) == asked[one["metadata"]["name"]][1]
+
+
+def test_alerts_and_panels_ask_for_metrics_that_are_there() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((ROOT / "deploy/grafana.json").read_text())["panels"]
+    asked = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
+    named = {re.sub(r"_(bucket|sum|count)$", "", name) for one in asked for name in re.findall(r"tocsin_\w+", one)}
+    assert named == metric_names()
