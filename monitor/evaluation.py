@@ -10,26 +10,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from monitor.alerts import completeness, stages, watch
+from monitor.alerts import completeness, watch
 from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of
 from monitor.alerts.episodes import moved
 from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
-from monitor.alerts.message import Message, Naming, chart_of, of_episode, of_list
+from monitor.alerts.message import Naming
 from monitor.alerts.rules import Rule, StoredRule, levels_of, watches
-from monitor.alerts.stages import Context, Notice, Plan
 from monitor.alerts.unwatched import ends
-from monitor.alerts.watch import LATE, NOBODY, Glance
+from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
 from monitor.learned import HISTORY, Learned, catch_up, learn
-from monitor.store import alert_counts, outbox, read_alerts
+from monitor.store import alert_counts, read_alerts
 from monitor.store import alerts as store
 from monitor.store import rules as stored_rules
 from monitor.store.alerts import Transaction
+from monitor.telling import Readers, tell
 from monitor.types import BUCKET, Scope, bucket_of
 
 RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
-CHART_HOURS = 2
 GATHER = timedelta(seconds=15)
 RHYTHM_EVERY = timedelta(hours=1)
 STORE_EVERY = timedelta(hours=1)
@@ -59,7 +58,7 @@ class Evaluator:
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
             tells += self._judge(tx, model, rules, lag, now)
-        return self._tell(tx, tells, now)
+        return tell(tx, tells, Readers(self.channels, self.naming, self._watch_of), now)
 
     def silent_feeds(self, tx: Transaction, now: datetime) -> list[SilentFeed]:
         """Feeds that are silent beyond their own rhythm, which is read anew every hour."""
@@ -149,59 +148,10 @@ class Evaluator:
             known.watch = catch_up(tx, model, rule, known.watch, now)
         return known
 
-    # --- telling
-
-    def _tell(self, tx: Transaction, tells: Sequence[Tell], now: datetime) -> int:
-        due = outbox.take_due(tx, now)
-        notices = [Notice(one.episode, one.reason, now) for one in tells]
-        running = store.running_episodes(tx)
-        notices += [Notice(one, "reminder", now) for one in read_alerts.to_remind(tx, now, stages.REMIND_AFTER)]
-        if not notices and not due:
-            return 0
-        concerned = [one.episode for one in notices] + [one.notice.episode for one in due]
-        context = Context(
-            now=now,
-            rules={one.rule.id: one.rule for one in stored_rules.rules(tx)},
-            channels=self.channels,
-            told=outbox.told_before(tx, [one.incident for one in concerned]),
-            silences=outbox.silences(tx, now),
-            running=running,
-            noise=outbox.noise(tx, [one.id for one in concerned]),
-            sent=outbox.written(tx, now - stages.LIMIT_WINDOW),
-        )
-        written = self._write(tx, stages.release(due, context), now) if due else 0
-        if due:
-            told = outbox.told_before(tx, [one.incident for one in concerned])
-            context = replace(context, told=told, sent=outbox.written(tx, now - stages.LIMIT_WINDOW))
-        return written + self._write(tx, stages.plan(notices, context), now)
-
-    def _write(self, tx: Transaction, plan: Plan, now: datetime) -> int:
-        written = 0
-        for one in plan.single:
-            message = self._message(tx, one)
-            written += outbox.post(tx, one.channel, _key(one), message, now)
-        for channel, many in plan.bundles.items():
-            key = f"list:{channel}:{many[0].episode.id}:{now:%Y%m%dT%H%M%S}"
-            why = "digest" if any(self._is_digest(tx, one) for one in many) else "limit"
-            written += outbox.post(tx, channel, key, of_list(many, why, self.naming), now)
-        outbox.log_told(tx, [*plan.single, *(one for many in plan.bundles.values() for one in many)], now)
-        outbox.log_withheld(tx, plan.withheld, now)
-        outbox.defer(tx, plan.held, now)
-        return written
-
-    def _is_digest(self, tx: Transaction, notice: Notice) -> bool:
-        return any(one.rule.id == notice.episode.rule and one.rule.digest for one in stored_rules.rules(tx))
-
-    def _message(self, tx: Transaction, notice: Notice) -> Message:
-        episode = notice.episode
-        zone = next((one.rule.zone for one in stored_rules.rules(tx) if one.rule.id == episode.rule), "UTC")
-        naming = Naming(read_alerts.company_names(tx, episode), self.naming.dashboard_url, zone)
-        until = bucket_of(notice.at) + BUCKET
-        since = until - timedelta(hours=CHART_HOURS)
-        counts = read_alerts.counts_of(tx, episode, since, until)
-        length = max(episode.detected + BUCKET - episode.since, BUCKET)
-        chart = chart_of(counts, until, episode.expected / (length / timedelta(hours=1)), CHART_HOURS)
-        return of_episode(notice, read_alerts.evidence_of(tx, episode.id), chart, naming)
+    def _watch_of(self, rule: Rule, model: int) -> Watch | None:
+        """What the detector knows of a rule's series, where it has looked at it already."""
+        known = self.learned.get((model, rule.series))
+        return known.watch if known else None
 
 
 def _end_unwatched(tx: Transaction, rules: Sequence[StoredRule], now: datetime) -> list[Tell]:
@@ -211,13 +161,6 @@ def _end_unwatched(tx: Transaction, rules: Sequence[StoredRule], now: datetime) 
     store.save_standings(tx, {key: store.Standing(*one) for key, one in over.standings.items()})
     store.save_episodes(tx, [one.episode for one in over.tells], now)
     return over.tells
-
-
-def _key(notice: Notice) -> str:
-    """The same change told twice has the same key."""
-    episode = notice.episode
-    grade = f"{episode.peak:.1f}" if notice.reason == "worse" else f"{notice.at:%Y%m%d}"
-    return f"{episode.id}:{notice.reason}:{episode.reopened}:{grade}:{notice.channel}"
 
 
 def _desk(

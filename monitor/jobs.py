@@ -20,9 +20,12 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from monitor import troubles
+from monitor.alerts.bulletins import of_test
+from monitor.alerts.channels import Channel
 from monitor.alerts.links import secret_of
-from monitor.alerts.message import Message, Naming, of_silent_feed, of_test
-from monitor.alerts.notify import Channel, Sender, channels_of
+from monitor.alerts.message import Naming
+from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.render import Links
 from monitor.backtest_command import measure, needs_measuring
 from monitor.delivery import Postman
@@ -31,7 +34,6 @@ from monitor.evaluation import Evaluator
 from monitor.markets import load_markets
 from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS
 from monitor.settings import Settings
-from monitor.store import alerts as store
 from monitor.store import election, outbox, read_alerts, retention
 from monitor.store.engine import Database, open_database, transaction
 from monitor.store.rules import rules, seed_default_rule, set_level
@@ -73,7 +75,7 @@ class Jobs:
         return (
             Job("evaluate", self.settings.evaluate_every_s, self.evaluate),
             Job("deliver", 1.0, self.deliver),
-            Job("silent feeds", 60.0, self.tell_silent_feeds),
+            Job("troubles", 60.0, self.tell_troubles),
             Job("heartbeat", 60.0, self.beat),
             Job("trim", 3600.0, self.trim),
             Job("calibrate", 3600.0, self.calibrate, first_after_s=600.0),
@@ -98,23 +100,12 @@ class Jobs:
         self.postman.deliver(self.database, self.clock(), wait=False)
         self.done_at["deliver"] = time.monotonic()
 
-    def tell_silent_feeds(self) -> None:
-        """Feeds that are silent beyond their own normal -> one notice each, until they speak again."""
-        now = self.clock()
+    def tell_troubles(self) -> None:
+        """Silent feeds, channels that take nothing, messages given up -> one notice for many."""
+        now, channels, naming = self.clock(), self.evaluator.channels, self.evaluator.naming
         with transaction(self.database) as tx:
-            silent = self.evaluator.silent_feeds(tx, now)
-            marks = outbox.marks_like(tx, SILENT)
-            for name in marks.keys() - {SILENT + one.name for one in silent}:
-                outbox.unmark(tx, name)
-            for one in silent:
-                if SILENT + one.name not in marks:
-                    message = of_silent_feed(one.name, one.since, one.usual, one.error, self.evaluator.naming)
-                    self._notice(tx, f"notice:silent:{one.name}:{one.since.isoformat()}", message, now)
-                    outbox.mark(tx, SILENT + one.name, now)
-
-    def _notice(self, tx: store.Transaction, key: str, message: Message, now: datetime) -> None:
-        for channel in self.evaluator.channels:
-            outbox.post(tx, channel, f"{key}:{channel}", message, now)
+            troubles.tell_silent_feeds(tx, self.evaluator.silent_feeds(tx, now), channels, naming, now)
+            troubles.tell_lost(tx, channels, naming, now)
 
     def beat(self) -> None:
         """Tell an outside watchman that alerts are evaluated and delivered; silence is his alarm."""
@@ -125,6 +116,10 @@ class Jobs:
         if late:
             log.warning("no heartbeat", not_done=late, within_s=LATE_S)
             return
+        with transaction(self.database) as tx:
+            if troubles.nobody_hears(tx, self.evaluator.channels, self.clock()):
+                log.warning("no heartbeat", channels_away=list(self.evaluator.channels))
+                return
         try:
             httpx2.get(url.get_secret_value(), timeout=10.0).raise_for_status()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -152,7 +147,6 @@ class Jobs:
         log.info("trimmed", bands=bands, messages=messages)
 
 
-SILENT = "silent feed: "
 WATCHED, LATE_S = ("evaluate", "deliver"), 120.0
 """A heartbeat says that these came to their end within so many seconds: with the database away they do not."""
 

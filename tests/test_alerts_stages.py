@@ -12,18 +12,10 @@ import pytest
 from monitor.alerts.episodes import Episode
 from monitor.alerts.evaluate import Reason
 from monitor.alerts.hours import next_digest, silent_until
+from monitor.alerts.notices import Context, Held, Notice, Plan, Silence, ToldBefore
+from monitor.alerts.release import release
 from monitor.alerts.rules import Rule, fault_of, rule_of, spec_of, watches
-from monitor.alerts.stages import (
-    LIMIT,
-    Context,
-    Held,
-    Notice,
-    Plan,
-    Silence,
-    ToldBefore,
-    plan,
-    release,
-)
+from monitor.alerts.stages import ASK_AGAIN, LIMIT, plan
 from monitor.errors import UsageError
 from monitor.types import Scope
 
@@ -76,10 +68,23 @@ def test_a_new_event_is_told_on_every_channel_of_its_rule() -> None:
     assert said(plan([notice()], context(only, channels=channels))) == [("e1", "mail", "first")]
 
 
-def test_a_route_to_an_unknown_channel_is_withheld_with_the_mend() -> None:
-    answer = plan([notice()], context(Rule(id=1, routes=("pager",))))
-    assert answer.single == []
+def test_a_route_to_an_unknown_channel_is_withheld_with_the_mend_and_everybody_hears_where_no_other_is_left() -> None:
+    channels = ("console", "desk")
+    answer = plan([notice()], context(Rule(id=1, routes=("pager", "desk")), channels=channels))
+    assert said(answer) == [("e1", "desk", "first")]
     assert "TOCSIN_NOTIFY" in answer.withheld[0].why
+    answer = plan([notice()], context(Rule(id=1, routes=("pager",)), channels=channels))
+    assert said(answer) == [("e1", name, "first") for name in channels]
+    assert "channel pager is not set up" in answer.single[0].note
+
+
+def test_what_was_held_for_a_channel_that_is_gone_is_routed_anew() -> None:
+    due = [Held(Notice(EPISODE, "first", NOW, "pager"), "quiet hours", NOW)]
+    assert said(release(due, context(channels=("desk",)))) == [("e1", "desk", "first")]
+
+
+def test_without_any_channel_an_alert_is_withheld_with_the_mend() -> None:
+    assert plan([notice()], context(channels=())).withheld[0].why == "no channel is set up: name one in TOCSIN_NOTIFY"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,19 @@ def test_a_rule_is_inhibited_while_another_rings_around_it() -> None:
     sector = replace(EPISODE, id="e2", incident="i2", rule=2, scope="all")
     rules = {1: Rule(id=1, inhibited_by=("Crash",)), 2: Rule(id=2, name="Crash")}
     answer = plan([notice()], context(rules=rules, running=[sector]))
-    assert [one.why for one in answer.withheld] == ["Crash rings for a scope that holds it"]
+    assert [one.why for one in answer.held] == ["inhibited: Crash rings for a scope that holds it"]
+    assert [one.until for one in answer.held] == [NOW + ASK_AGAIN]
+    assert release(answer.held, context(rules=rules, running=[sector])).held == answer.held, "it is asked again"
+    assert said(release(answer.held, context(rules=rules))) == [("e1", "console", "first")], "told once that is over"
+    over = [one._replace(notice=notice(phase="closed")) for one in answer.held]
+    assert release(over, context(rules=rules)).withheld, "and never where it ended meanwhile"
+    all_clear = plan([notice("closed", phase="closed")], context(rules=rules, running=[sector], told=[told()]))
+    assert said(all_clear) == [("e1", "console", "closed")], "who heard of its start hears of its end"
+
+
+def test_a_rule_does_not_inhibit_itself() -> None:
+    rules = {1: Rule(id=1, name="Crash", inhibited_by=("Crash",))}
+    assert said(plan([notice()], context(rules=rules, running=[EPISODE]))) == [("e1", "console", "first")]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +202,46 @@ def test_a_night_of_changes_is_one_message_in_the_morning() -> None:
     assert said(release(due, context(told=[told()]))) == [("e1", "console", "closed")]
     unheard = [Held(Notice(over, reason, NOW, "console"), "quiet hours", NOW) for reason in ("first", *night)]
     assert said(release(unheard, context())) == [("e1", "console", "first")]
+
+
+def test_what_it_became_is_told_rather_than_a_reminder_of_what_it_was() -> None:
+    due = [
+        Held(notice(reason, peak=9.0)._replace(channel="console"), "quiet hours", NOW)
+        for reason in ("reminder", "worse")
+    ]  # type: ignore[arg-type]
+    assert said(release(due, context(told=[told()]))) == [("e1", "console", "worse")]
+
+
+def test_an_all_clear_that_waited_while_it_came_back_is_not_told() -> None:
+    due = [Held(notice(reason)._replace(channel="console"), "quiet hours", NOW) for reason in ("closed", "worse")]  # type: ignore[arg-type]
+    answer = release(due, context(told=[told()]))
+    assert answer.single == []
+    assert len(answer.withheld) == 2
+
+
+def test_reasons_for_silence_in_the_log_are_no_start_that_an_all_clear_could_end() -> None:
+    due = [
+        Held(notice(reason, phase="closed")._replace(channel="console"), "quiet hours", NOW)
+        for reason in ("first", "closed")
+    ]  # type: ignore[arg-type]
+    answer = release(due, context(told=[told("not told: inhibited")]))
+    assert said(answer) == [("e1", "console", "first")]
+
+
+def test_a_digest_rule_waits_for_its_digest_whatever_else_held_it_and_is_then_told_even_if_alone() -> None:
+    rule = Rule(id=1, digest="daily")
+    silenced = release([Held(notice(), "silenced by ann", NOW)], context(rule))
+    assert [one.why for one in silenced.held] == ["daily digest"]
+    due = [Held(notice()._replace(channel="console"), "daily digest", NOW)]
+    assert said(release(due, context(rule))) == [("e1", "console", "first")]
+
+
+def test_a_clock_that_was_set_back_holds_nothing_for_long() -> None:
+    ahead = NOW + timedelta(days=300)
+    full = plan([notice()], context(sent={"console": [ahead] * LIMIT}))
+    assert [one.until for one in full.held] == [NOW + timedelta(minutes=10)]
+    grown = plan([notice("worse", peak=9.0)], context(told=[told(at=ahead)]))
+    assert [one.until for one in grown.held] == [NOW + timedelta(minutes=10)]
 
 
 def test_growth_that_is_over_when_its_wait_ends_is_not_told() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from monitor.alerts.channels import Channel
 from monitor.alerts.message import Message
-from monitor.alerts.notify import Channel, Sender, channels_of
+from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.render import Links
 from monitor.delivery import LONGEST_RETRY, Postman, wait_before
 from monitor.errors import UsageError
@@ -261,13 +262,13 @@ def test_a_silent_feed_is_told_once_until_it_speaks_again(
         tx.execute(insert, {"now": NOW, "at": NOW - timedelta(hours=20)})
     try:
         for _ in range(2):
-            jobs.tell_silent_feeds()
+            jobs.tell_troubles()
         assert value(database, "SELECT count(*) FROM outbox") == 1
         with transaction(database) as tx:
             tx.execute(text("UPDATE feeds SET article_at = :at"), {"at": NOW})
-        jobs.tell_silent_feeds()
+        jobs.tell_troubles()
         clock[0] += timedelta(hours=20)
-        jobs.tell_silent_feeds()
+        jobs.tell_troubles()
         assert value(database, "SELECT count(*) FROM outbox") == 2
     finally:
         jobs.database.dispose()

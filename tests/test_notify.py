@@ -6,19 +6,20 @@ import hashlib
 import hmac
 import io
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from monitor.alerts import render
-from monitor.alerts.chart import png
-from monitor.alerts.message import Chart, Message, StoryLine
-from monitor.alerts.notify import Channel, NotifyFailed, Sender, channels_of
+from monitor.alerts.channels import Channel, NotifyFailed
+from monitor.alerts.chart import Chart, png
+from monitor.alerts.mail import as_html
+from monitor.alerts.message import Message, StoryLine
+from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.render import Links
 from monitor.errors import UsageError
+from tests.receivers import WebReceiver
 
 # apprise imports it for a fallback of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -32,47 +33,16 @@ MESSAGE = Message(
     lines=("12 negative stories from 6 publishers since 3 Mar 10:00 UTC (2 min).", "Data are complete."),
     stories=(StoryLine(EVIL, "Harbour Wire and 2 others", NOW, "https://news.example/1?a=b&c=d"),),
     more=11,
-    chart=Chart(NOW, 300, (0, 1, 0, 2, 12), 0.4),
+    chart=Chart(NOW, 300, (0, 1, 0, 2, 12), (0.1,) * 5, 3),
     link="https://desk.example/alerts?episode=abc",
     episode="abc",
 )
 
 
-class Receiver:
-    """A local HTTP server that keeps what it got and answers as told."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.answer = 200
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append((dict(self.headers), body))
-                self.send_response(receiver.answer)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-        self.address = f"127.0.0.1:{self.server.server_port}"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    one = Receiver()
-    yield one
-    one.close()
+def receiver() -> Iterator[WebReceiver]:
+    with WebReceiver() as one:
+        yield one
 
 
 def only(url: str) -> Channel:
@@ -101,10 +71,10 @@ def test_a_channel_never_shows_its_url() -> None:
     assert "hunter2" not in repr(channel) + channel.masked
 
 
-def test_a_webhook_is_signed_and_carries_its_idempotency_key(receiver: Receiver) -> None:
+def test_a_webhook_is_signed_and_carries_its_idempotency_key(receiver: WebReceiver) -> None:
     channel = only(f"webhook+http://s3cret@{receiver.address}/hook?team=a")
     Sender(allow_private=True).send(channel, MESSAGE, "abc:first", LINKS, NOW)
-    ((headers, body),) = receiver.got
+    ((_, headers, body),) = receiver.got
     stamp = headers["Tocsin-Timestamp"]
     expected = hmac.new(b"s3cret", stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     assert headers["Tocsin-Signature"] == f"v1={expected}"
@@ -117,7 +87,9 @@ def test_a_webhook_is_signed_and_carries_its_idempotency_key(receiver: Receiver)
 
 
 @pytest.mark.parametrize(("status", "may_retry"), [(503, True), (429, True), (404, False), (302, False)])
-def test_what_a_webhook_answers_decides_whether_to_try_again(receiver: Receiver, status: int, may_retry: bool) -> None:
+def test_what_a_webhook_answers_decides_whether_to_try_again(
+    receiver: WebReceiver, status: int, may_retry: bool
+) -> None:
     receiver.answer = status
     with pytest.raises(NotifyFailed) as failed:
         Sender(allow_private=True).send(only(f"webhook+http://s@{receiver.address}/"), MESSAGE, "k", LINKS, NOW)
@@ -139,16 +111,16 @@ def test_a_webhook_reaches_no_private_address_and_no_plain_http(url: str, resolv
     assert not failed.value.may_retry
 
 
-def test_apprise_delivers_text_with_links(receiver: Receiver) -> None:
+def test_apprise_delivers_text_with_links(receiver: WebReceiver) -> None:
     Sender().send(only(f"json://{receiver.address}/"), MESSAGE, "k", LINKS, NOW)
-    data = json.loads(receiver.got[0][1])
+    data = json.loads(receiver.got[0][2])
     assert data["title"] == MESSAGE.title
     assert "12 negative stories" in data["message"]
     assert LINKS.acknowledge in data["message"]
     assert data["attachments"][0]["mimetype"] == "image/png"
 
 
-def test_a_channel_that_fails_says_so_without_its_url(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_channel_that_fails_says_so_without_its_url(receiver: WebReceiver, caplog: pytest.LogCaptureFixture) -> None:
     receiver.answer = 500
     with pytest.raises(NotifyFailed, match="did not take it") as failed:
         Sender().send(only(f"json://user:hunter2@{receiver.address}/"), MESSAGE, "k", LINKS, NOW)
@@ -156,29 +128,10 @@ def test_a_channel_that_fails_says_so_without_its_url(receiver: Receiver, caplog
     assert receiver.address not in str(failed.value)
 
 
-def test_slack_gets_no_mention_from_a_headline() -> None:
-    """After apprise's own escaping for Slack."""
-    import apprise
-
-    service = apprise.Apprise.instantiate("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#news")
-    assert service is not None
-    body = service.dialect_convert(render.text(MESSAGE, LINKS), body_format=apprise.NotifyFormat.TEXT)
-    assert "<!channel" not in body
-    assert "&lt;!channel" not in body
-    assert "@everyone" not in body
-
-
-def test_mail_escapes_what_sources_say() -> None:
-    mail = render.as_html(MESSAGE, LINKS)
-    assert "<b onmouseover" not in mail
-    assert "&lt;b onmouseover=&quot;x()&quot;&gt;" in mail
-    assert '<a href="https://news.example/1?a=b&amp;c=d">' in mail
-
-
 @pytest.mark.parametrize("url", ["javascript:alert(1)", 'https://x.example/"onclick="y', "https://x.example/ <b>"])
 def test_only_web_addresses_become_links(url: str) -> None:
     hostile = Message(sort="first", title="t", lines=(), stories=(StoryLine("headline", "p", NOW, url),))
-    assert url not in render.as_html(hostile)
+    assert url not in as_html(hostile)
     assert url not in render.text(hostile)
 
 
@@ -186,7 +139,7 @@ def test_the_console_shows_the_whole_message() -> None:
     out = io.StringIO()
     Sender(console=out).send(only("console://"), MESSAGE, "k", LINKS, NOW)
     shown = out.getvalue()
-    for part in (MESSAGE.title, *MESSAGE.lines, "·▂·▂█", "… and 11 more stories", MESSAGE.link, LINKS.noise):
+    for part in (MESSAGE.title, *MESSAGE.lines, "·▂·|▂█", "… and 11 more stories", MESSAGE.link, LINKS.noise):
         assert part in shown
 
 

@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from monitor.alerts.chart import Chart
 from monitor.alerts.episodes import Episode, Evidence, witnesses
 from monitor.alerts.evaluate import ENDS
-from monitor.alerts.stages import Notice
+from monitor.alerts.notices import Notice
 from monitor.types import Scope
 
 Sort = Literal["first", "worse", "reminder", "closed", "list", "notice", "test"]
 STORIES_SHOWN = 5
-LISTED = 25
 RAREST_YEARS = 10
 """A history of weeks cannot vouch for more."""
 HEADLINE_CHARS = 140
@@ -35,13 +35,11 @@ class StoryLine(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
-class Chart(msgspec.Struct, frozen=True):
-    """Negative stories per step, the newest last, and how many are usual per step."""
+class ListLine(msgspec.Struct, frozen=True):
+    """One of many alerts in a list."""
 
-    since: datetime
-    step_s: int
-    seen: tuple[int, ...]
-    usual: float
+    words: str
+    url: str
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +48,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     sort: Sort
     title: str
     lines: tuple[str, ...]
+    """What comes first: what, how much, since when, how rare."""
     stories: tuple[StoryLine, ...] = ()
+    alerts: tuple[ListLine, ...] = ()
     more: int = 0
     """Stories, or alerts of a list, that are not shown."""
     chart: Chart | None = None
+    after: tuple[str, ...] = ()
+    """What comes last: what else rises, how complete the data are."""
     link: str = ""
     episode: str | None = None
     """Whose acknowledge and noise links the sender signs."""
@@ -77,6 +79,7 @@ def of_episode(notice: Notice, evidence: Sequence[Evidence], chart: Chart | None
         sort="closed" if notice.reason == "unwatched" else notice.reason,
         title=_title(notice, name),
         lines=tuple(_lines(notice, evidence, naming)),
+        after=tuple(_after(notice, naming)),
         stories=tuple(map(story_line, stories[:STORIES_SHOWN])) if notice.reason not in ENDS else (),
         more=max(0, len(stories) - STORIES_SHOWN) if notice.reason not in ENDS else 0,
         chart=chart,
@@ -114,22 +117,32 @@ def _lines(notice: Notice, evidence: Sequence[Evidence], naming: Naming) -> list
         if notice.reason == "unwatched":
             why = f"Closed because {ENDS['unwatched']}, whether or not it goes on."
         return [f"{why} It ran from {clock(since)} to {clock(ended, since)}: {seen}."]
-    out = [f"{seen} since {clock(since)} ({span(notice.at - episode.since)}); {usual(episode)}."]
-    out.append(f"{rarity(episode.peak)} {_reason(episode)}".strip())
+    out = [
+        f"{seen} since {clock(since)} ({span(notice.at - episode.since)}); {usual(episode)}.",
+        f"{rarity(episode.peak)} {_reason(episode)}".strip(),
+    ]
     if episode.phase == "closed":
         out.append(f"It is over since {clock((episode.ended or notice.at).astimezone(zone))}.")
-    if episode.also:
-        also = [scope_name(one, naming.companies) for one in episode.also[:4]]
-        out.append(f"Rising through the same stories: {', '.join(also)}{' …' if len(episode.also) > 4 else ''}.")
-    missing = "; ".join(episode.missing)
-    out.append(f"Data are incomplete, so it may be more: {missing}." if missing else "Data are complete.")
     return out
 
 
+def _after(notice: Notice, naming: Naming) -> list[str]:
+    episode, out = notice.episode, []
+    if notice.reason not in ENDS:
+        if episode.also:
+            also = [scope_name(one, naming.companies) for one in episode.also[:4]]
+            out.append(f"Rising through the same stories: {', '.join(also)}{' …' if len(episode.also) > 4 else ''}.")
+        missing = "; ".join(episode.missing)
+        out.append(f"Data are incomplete, so it may be more: {missing}." if missing else "Data are complete.")
+    return [*out, notice.note] if notice.note else out
+
+
 def usual(episode: Episode) -> str:
-    expected = episode.expected
-    number = "fewer than 0.1" if expected < 0.1 else f"{expected:.1f}" if expected < 10 else f"{expected:.0f}"
-    return f"usual here at this time: {number}"
+    return f"usual here at this time: {number(episode.expected)}"
+
+
+def number(expected: float) -> str:
+    return "fewer than 0.1" if expected < 0.1 else f"{expected:.1f}" if expected < 10 else f"{expected:.0f}"
 
 
 def _reason(episode: Episode) -> str:
@@ -150,42 +163,6 @@ def rarity(severity: float) -> str:
     if weeks >= 1.5:
         return f"By chance, about once in {weeks:.0f} weeks here."
     return "By chance, about once a week here." if weeks >= 0.7 else "By chance, several times a week here."
-
-
-def of_list(notices: Sequence[Notice], why: str, naming: Naming) -> Message:
-    """Many at once: one line each, the rarest first, and where the rest is."""
-    first = "Digest" if why == "digest" else f"{plural(len(notices), 'more alert')} at once"
-    title = f"{first}: {plural(len(notices), 'alert')}" if why == "digest" else first
-    ordered = sorted(notices, key=lambda one: -one.episode.peak)
-    lines = tuple(_list_line(one, naming) for one in ordered[:LISTED])
-    link = f"{naming.dashboard_url.rstrip('/')}/alerts"
-    return Message(
-        sort="list", title=title, lines=lines, more=max(0, len(notices) - LISTED), link=link, zone=naming.zone
-    )
-
-
-def _list_line(notice: Notice, naming: Naming) -> str:
-    episode = notice.episode
-    since = episode.since.astimezone(ZoneInfo(naming.zone))
-    over = "no longer watched" if notice.reason == "unwatched" else "over"
-    state = over if episode.phase == "closed" else "running"
-    seen = plural(episode.seen, f"{episode.sentiment} story")
-    name = scope_name(episode.scope, naming.companies)
-    return f"{name}: {seen} since {clock(since)}, {usual(episode)}; {state}"
-
-
-def of_silent_feed(name: str, since: datetime, usual_gap: timedelta, error: str | None, naming: Naming) -> Message:
-    at = clock(since.astimezone(ZoneInfo(naming.zone)))
-    lines = [f"Its last article came {at}; it is seldom silent for more than {span(usual_gap)}."]
-    lines.append(f"It says: {error}" if error else "It answers, but has nothing new.")
-    lines.append("Alarms go on; all-clears and alarms on the share of bad news wait for it.")
-    link = f"{naming.dashboard_url.rstrip('/')}/feeds"
-    return Message(sort="notice", title=f"Feed {name} is silent", lines=tuple(lines), link=link, zone=naming.zone)
-
-
-def of_test(channel: str, naming: Naming) -> Message:
-    line = f"This is how alerts reach you through the channel {channel}."
-    return Message(sort="test", title="Tocsin can reach you", lines=(line,), link=naming.dashboard_url)
 
 
 def scope_name(key: str, companies: Mapping[str, str]) -> str:
@@ -211,19 +188,6 @@ def story_line(one: Evidence) -> StoryLine:
 
 def episode_link(episode: Episode, dashboard_url: str) -> str:
     return f"{dashboard_url.rstrip('/')}/alerts?{urlencode({'episode': episode.id})}"
-
-
-def chart_of(counts: Sequence[tuple[datetime, int]], until: datetime, usual_per_hour: float, hours: int) -> Chart:
-    """Stories per step over the last `hours`: five-minute steps for an afternoon, hours for days."""
-    step = timedelta(minutes=5 if hours <= 4 else 60)
-    steps = int(timedelta(hours=hours) / step)
-    first = until - step * steps
-    seen = [0] * steps
-    for at, stories in counts:
-        place = int((at - first) / step)
-        if 0 <= place < steps:
-            seen[place] += stories
-    return Chart(first, int(step.total_seconds()), tuple(seen), usual_per_hour * step.total_seconds() / 3600)
 
 
 def plural(number: int, word: str) -> str:

@@ -2,9 +2,9 @@
 
 Nothing is dropped in silence: what a stage takes out is held until a time, or withheld with a reason that is kept.
 
-    inhibited   a rule that matters more rings for a scope that holds this one
+    inhibited   a rule that matters more rings for a scope that holds this one: asked again in a while
     silenced    somebody asked for silence here, until ...
-    routed      one notice per channel that the rule names
+    routed      one notice per channel that the rule names; where none of them is set up, every channel
     deduped     by the log of what was told: first | worse | reminder | closed | unwatched
     in hours    quiet hours and office hours of the rule's zone
     gathered    into the next digest
@@ -13,96 +13,20 @@ Nothing is dropped in silence: what a stage takes out is held until a time, or w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 
+from monitor.alerts.dedup import deduped
 from monitor.alerts.episodes import Episode, holds
-from monitor.alerts.evaluate import ENDS, Reason
+from monitor.alerts.evaluate import ENDS
 from monitor.alerts.hours import next_digest, silent_until
-from monitor.alerts.rules import Rule
+from monitor.alerts.notices import Context, Held, Notice, Plan, Silence, Withheld
 from monitor.types import Scope
 
 LIMIT = 6
 LIMIT_WINDOW = timedelta(minutes=10)
-WORSE_BY = 1.0
-"""Ten times rarer than when last told: worth a second message within one incident."""
-BREATH = timedelta(minutes=10)
-REMIND_AFTER = timedelta(days=1)
-
-
-class Notice(NamedTuple):
-    """A tell on its way to one channel; before routing the channel is ""."""
-
-    episode: Episode
-    reason: Reason
-    at: datetime
-    channel: str = ""
-
-
-class Held(NamedTuple):
-    """Told later."""
-
-    notice: Notice
-    why: str
-    until: datetime
-
-
-class Withheld(NamedTuple):
-    """Never told, and why."""
-
-    notice: Notice
-    why: str
-
-
-class ToldBefore(NamedTuple):
-    """A line of the log of what was told."""
-
-    incident: str
-    channel: str
-    reason: str
-    severity: float
-    at: datetime
-
-
-class Silence(NamedTuple):
-    """Nothing about this scope and all inside it is told until `ends`."""
-
-    scope: str
-    rule: int | None
-    ends: datetime
-    who: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """What the stages know."""
-
-    now: datetime
-    rules: Mapping[int, Rule]
-    channels: Sequence[str]
-    told: Sequence[ToldBefore] = ()
-    """Of the incidents concerned."""
-    silences: Sequence[Silence] = ()
-    running: Sequence[Episode] = ()
-    noise: frozenset[str] = frozenset()
-    """Episodes that somebody marked as noise."""
-    sent: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
-    """Per channel, when messages were written within LIMIT_WINDOW."""
-
-
-@dataclass
-class Plan:
-    """The stages' answer."""
-
-    single: list[Notice] = field(default_factory=list)
-    """A message each."""
-    bundles: dict[str, list[Notice]] = field(default_factory=dict)
-    """Per channel, one message that lists them all."""
-    held: list[Held] = field(default_factory=list)
-    withheld: list[Withheld] = field(default_factory=list)
-
+ASK_AGAIN = timedelta(minutes=10)
+"""Whether the rule that inhibits this one still rings."""
 
 Stage = Callable[[list[Notice], Context, Plan], list[Notice]]
 
@@ -118,11 +42,14 @@ def plan(notices: Iterable[Notice], context: Context) -> Plan:
 
 
 def inhibited(notices: list[Notice], context: Context, answer: Plan) -> list[Notice]:
+    """Asked again every few minutes: what still rings once the other rule has gone quiet is told then."""
     kept = []
     for one in notices:
         by = context.rules[one.episode.rule].inhibited_by if one.episode.rule in context.rules else ()
-        if name := next((name for name in by if _rings_around(name, one.episode, context)), None):
-            answer.withheld.append(Withheld(one, f"{name} rings for a scope that holds it"))
+        name = next((name for name in by if _rings_around(name, one.episode, context)), None)
+        if name and one.reason not in ENDS:
+            why = f"inhibited: {name} rings for a scope that holds it"
+            answer.held.append(Held(one, why, context.now + ASK_AGAIN))
         else:
             kept.append(one)
     return kept
@@ -133,7 +60,7 @@ def _rings_around(name: str, episode: Episode, context: Context) -> bool:
     return any(
         context.rules[other.rule].name == name and (other.scope == episode.scope or holds(Scope.of(other.scope), here))
         for other in context.running
-        if other.rule in context.rules
+        if other.rule in context.rules and other.id != episode.id
     )
 
 
@@ -157,70 +84,30 @@ def _covers(silence: Silence, episode: Episode) -> bool:
 
 
 def routed(notices: list[Notice], context: Context, answer: Plan) -> list[Notice]:
+    """To the channels that its rule names. Where none of them is set up any more: to all, rather than to nobody."""
     kept = []
     for one in notices:
-        rule = context.rules.get(one.episode.rule)
-        names = [one.channel] if one.channel else [*(rule.routes if rule else ())] or [*context.channels]
-        if not names:
+        names = _asked_for(one, context)
+        if not context.channels:
             answer.withheld.append(Withheld(one, "no channel is set up: name one in TOCSIN_NOTIFY"))
-        for name in dict.fromkeys(names):
-            if name in context.channels:
-                kept.append(one._replace(channel=name))
-            else:
-                unknown = f"channel {name!r} is not set up: name it in TOCSIN_NOTIFY"
-                answer.withheld.append(Withheld(one._replace(channel=name), unknown))
+            continue
+        unknown = [name for name in names if name not in context.channels]
+        for name in unknown:
+            why = f"channel {name!r} is not set up: name it in TOCSIN_NOTIFY"
+            answer.withheld.append(Withheld(one._replace(channel=name), why))
+        if len(unknown) < len(names):
+            kept += [one._replace(channel=name) for name in names if name in context.channels]
+        else:
+            astray = f"The rule's channel {' and '.join(names)} is not set up, so every channel hears of this."
+            kept += [one._replace(channel=name, note=astray) for name in context.channels]
     return kept
 
 
-def deduped(notices: list[Notice], context: Context, answer: Plan) -> list[Notice]:
-    kept: list[Notice] = []
-    log = list(context.told)
-    for one in sorted(notices, key=lambda notice: -notice.episode.severity):
-        reason = reason_to_tell(one, log, context)
-        if reason is None:
-            answer.withheld.append(Withheld(one, why_not(one, log, context)))
-            continue
-        if reason == "worse" and (free := _free_at(one, log)) > context.now:
-            answer.held.append(Held(one, "told just before", free))
-            continue
-        log.append(ToldBefore(one.episode.incident, one.channel, reason, one.episode.peak, context.now))
-        kept.append(one._replace(reason=reason))
-    return kept
-
-
-def _free_at(notice: Notice, log: Sequence[ToldBefore]) -> datetime:
-    """So soon after a message about an event its growth waits: the reader is just reading."""
-    return max(
-        line.at + BREATH for line in log if (line.incident, line.channel) == (notice.episode.incident, notice.channel)
-    )
-
-
-def reason_to_tell(notice: Notice, log: Sequence[ToldBefore], context: Context) -> Reason | None:
-    """Why this reader hears of it now; None where it would be nothing new."""
-    episode = notice.episode
-    if episode.id in context.noise:
-        return None
-    before = [line for line in log if (line.incident, line.channel) == (episode.incident, notice.channel)]
-    before = [line for line in before if line.reason in ("first", "worse", "reminder", *ENDS)]
-    if not before or (before[-1].reason in ENDS and notice.reason not in ENDS):
-        return None if notice.reason in ENDS else "worse" if before else "first"
-    if notice.reason in ENDS:
-        others = [one for one in context.running if one.incident == episode.incident and one.id != episode.id]
-        return None if before[-1].reason in ENDS or others else notice.reason
-    if notice.reason == "reminder":
-        return "reminder" if context.now - before[-1].at >= REMIND_AFTER else None
-    worst = max(line.severity for line in before)
-    return "worse" if episode.peak >= worst + WORSE_BY else None
-
-
-def why_not(notice: Notice, log: Sequence[ToldBefore], context: Context) -> str:
-    """In a person's words, for the log."""
-    if notice.episode.id in context.noise:
-        return "marked as noise"
-    if notice.reason in ENDS:
-        return f"{ENDS[notice.reason]}; its start was not told, or the event goes on elsewhere"
-    lines = [line for line in log if (line.incident, line.channel) == (notice.episode.incident, notice.channel)]
-    return f"same event, told {lines[-1].at:%H:%M}, not much worse" if lines else "nothing new"
+def _asked_for(notice: Notice, context: Context) -> list[str]:
+    if notice.channel in context.channels:
+        return [notice.channel]  # held for this one
+    rule = context.rules.get(notice.episode.rule)
+    return list(dict.fromkeys([*(rule.routes if rule else ())] or context.channels))
 
 
 def in_hours(notices: list[Notice], context: Context, answer: Plan) -> list[Notice]:
@@ -251,7 +138,8 @@ def limited(notices: list[Notice], context: Context, answer: Plan) -> list[Notic
     kept: list[Notice] = []
     for channel in dict.fromkeys(one.channel for one in notices):
         mine = sorted((one for one in notices if one.channel == channel), key=lambda one: -one.episode.severity)
-        recent = sorted(at for at in context.sent.get(channel, ()) if context.now - at < LIMIT_WINDOW)
+        # A time to come is a clock's that was set back since: it must not hold anything for long.
+        recent = sorted(min(at, context.now) for at in context.sent.get(channel, ()) if context.now - at < LIMIT_WINDOW)
         room = LIMIT - len(recent)
         if room <= 0:
             until = recent[0] + LIMIT_WINDOW
@@ -261,46 +149,6 @@ def limited(notices: list[Notice], context: Context, answer: Plan) -> list[Notic
         else:
             kept += mine[: room - 1]
             answer.bundles[channel] = mine[room - 1 :]
-    return kept
-
-
-def release(due: Sequence[Held], context: Context) -> Plan:
-    """What was held until now: once more down the line, but what a digest or a limit gathered goes out as one list."""
-    answer = Plan()
-    left = _still_news(due, context, answer)
-    for stage in (inhibited, silenced, routed, deduped, in_hours):
-        left = stage(left, context, answer)
-    lists = {(one.notice.episode.id, one.notice.channel) for one in due if not one.why.startswith("silenced")}
-    apart = [one for one in left if (one.episode.id, one.channel) not in lists]
-    gathered_now = [one for one in left if (one.episode.id, one.channel) in lists]
-    for channel in dict.fromkeys(one.channel for one in gathered_now):
-        mine = [one for one in gathered_now if one.channel == channel]
-        if len(mine) > 1:
-            answer.bundles[channel] = mine
-        else:
-            apart += mine
-    answer.single = limited(apart, context, answer)
-    return answer
-
-
-def _still_news(due: Sequence[Held], context: Context, answer: Plan) -> list[Notice]:
-    """Of what waited for one reader about one alert, the notice that still says something: the rest is in it."""
-    waiting: dict[tuple[str, str], list[Held]] = {}
-    for one in due:
-        waiting.setdefault((one.notice.episode.id, one.notice.channel), []).append(one)
-    kept = []
-    for group in waiting.values():
-        episode, channel = group[0].notice.episode, group[0].notice.channel
-        was_told = any(line.incident == episode.incident and line.channel == channel for line in context.told)
-        over = [one for one in group if one.notice.reason in ENDS]
-        best = over[-1] if over and was_told else group[0]
-        for one in group:
-            if one is not best:
-                answer.withheld.append(Withheld(one.notice, f"{one.why}; told together with what followed"))
-        if episode.phase == "closed" and (best.why.startswith("silenced") or best.notice.reason == "worse"):
-            answer.withheld.append(Withheld(best.notice, f"{best.why}, and over before that ended"))
-        else:
-            kept.append(best.notice)
     return kept
 
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import text
 
 from monitor.alerts.message import Message
-from monitor.alerts.stages import Held, Notice, Silence, ToldBefore, Withheld
+from monitor.alerts.notices import Held, Notice, Silence, ToldBefore, Withheld
 from monitor.errors import UsageError
 from monitor.store.alerts import Transaction, episodes
 from monitor.types import Scope
@@ -26,6 +26,7 @@ class Waiting(NamedTuple):
     channel: str
     message: Message
     attempts: int
+    created_at: datetime
 
 
 # --- what the stages ask
@@ -43,11 +44,8 @@ def silences(tx: Transaction, now: datetime) -> list[Silence]:
 
 
 def written(tx: Transaction, since: datetime) -> dict[str, list[datetime]]:
-    """Per channel, when messages about alerts were written."""
-    rows = tx.execute(
-        text("SELECT channel, created_at FROM outbox WHERE created_at > :since AND NOT key LIKE 'notice:%'"),
-        {"since": since},
-    )
+    """Per channel, when messages were written, notices among them."""
+    rows = tx.execute(text("SELECT channel, created_at FROM outbox WHERE created_at > :since"), {"since": since})
     found: dict[str, list[datetime]] = {}
     for channel, at in rows:
         found.setdefault(channel, []).append(at)
@@ -155,39 +153,52 @@ def post(tx: Transaction, channel: str, key: str, message: Message, now: datetim
 # --- the sender
 
 
-def due(tx: Transaction, now: datetime, limit: int = 50) -> list[Waiting]:
+def due(tx: Transaction, now: datetime, limit: int = 200, no_later: timedelta = timedelta(hours=1)) -> list[Waiting]:
     """Messages whose time has come, the oldest of each channel first, so that no channel waits for another.
 
     What follows a message that waits to be sent again waits with it: it would fail as well, or overtake that one.
+    None waits for longer than `no_later`, whatever the clock said when its time was set.
     """
     statement = text("""
-        SELECT id, key, channel, message::text, attempts FROM (
-          SELECT *, row_number() OVER (PARTITION BY channel ORDER BY id) AS place FROM outbox
-          WHERE sent_at IS NULL AND gave_up_at IS NULL AND next_at <= :now AND NOT EXISTS (
-            SELECT FROM outbox older WHERE older.channel = outbox.channel AND older.id < outbox.id
-              AND older.sent_at IS NULL AND older.gave_up_at IS NULL AND older.next_at > :now)) waiting
+        WITH unsent AS (SELECT *, next_at > :now AND next_at <= :latest AS waits FROM outbox
+                        WHERE sent_at IS NULL AND gave_up_at IS NULL),
+             waiting AS (SELECT channel, min(id) AS id FROM unsent WHERE waits GROUP BY channel)
+        SELECT id, key, channel, message::text, attempts, created_at FROM (
+          SELECT unsent.*, row_number() OVER (PARTITION BY unsent.channel ORDER BY unsent.id) AS place
+          FROM unsent LEFT JOIN waiting ON waiting.channel = unsent.channel
+          WHERE NOT waits AND (waiting.id IS NULL OR unsent.id < waiting.id)) ready
         ORDER BY place, id LIMIT :limit""")
-    rows = tx.execute(statement, {"now": now, "limit": limit})
+    found = tx.execute(statement, {"now": now, "latest": now + no_later, "limit": limit})
     return [
-        Waiting(id, key, channel, msgspec.json.decode(body, type=Message), attempts)
-        for id, key, channel, body, attempts in rows
+        Waiting(id, key, channel, _message_of(body), attempts, created_at)
+        for id, key, channel, body, attempts, created_at in found
     ]
 
 
-def mark_sent(tx: Transaction, id: int, now: datetime) -> None:
+def _message_of(body: str) -> Message:
+    """As stored; of one that another version wrote in another shape, what can be told of it."""
+    try:
+        return msgspec.json.decode(body, type=Message)
+    except msgspec.ValidationError:
+        known = msgspec.json.decode(body, type=dict[str, object])
+        words = "The rest of this message was written by another version of Tocsin: look at the dashboard."
+        return Message(sort="notice", title=str(known.get("title", "An alert")), lines=(words,))
+
+
+def mark_sent(tx: Transaction, ids: Sequence[int], now: datetime) -> None:
     tx.execute(
-        text("UPDATE outbox SET sent_at = :now, attempts = attempts + 1, error = NULL WHERE id = :id"),
-        {"id": id, "now": now},
+        text("UPDATE outbox SET sent_at = :now, attempts = attempts + 1, error = NULL WHERE id = ANY(:ids)"),
+        {"ids": list(ids), "now": now},
     )
 
 
-def mark_failed(tx: Transaction, id: int, error: str, next_at: datetime | None, now: datetime) -> None:
-    """`next_at` None: given up; it stays there to be seen."""
+def mark_failed(tx: Transaction, ids: Sequence[int], error: str, next_at: datetime | None, now: datetime) -> None:
+    """`next_at` None: given up; they stay there to be seen."""
     tx.execute(
         text("""UPDATE outbox SET attempts = attempts + 1, error = :error, next_at = coalesce(:next_at, next_at),
                 gave_up_at = CASE WHEN CAST(:next_at AS timestamptz) IS NULL THEN CAST(:now AS timestamptz) END
-                WHERE id = :id"""),
-        {"id": id, "error": error[:500], "next_at": next_at, "now": now},
+                WHERE id = ANY(:ids)"""),
+        {"ids": list(ids), "error": error[:500], "next_at": next_at, "now": now},
     )
 
 

@@ -94,9 +94,9 @@ def evidence_of(tx: Transaction, episode: str) -> list[Evidence]:
     ]
 
 
-def company_names(tx: Transaction, episode: Episode) -> dict[str, str]:
-    """Key -> name of the companies that an episode's message names."""
-    keys = {Scope.of(key).company for key in (episode.scope, *episode.also)} - {None}
+def company_names(tx: Transaction, episodes: Sequence[Episode]) -> dict[str, str]:
+    """Key -> name of the companies that a message about these names."""
+    keys = {Scope.of(key).company for one in episodes for key in (one.scope, *one.also)} - {None}
     rows = tx.execute(text("SELECT company, name FROM companies WHERE company = ANY(:keys)"), {"keys": list(keys)})
     return {row[0]: row[1] for row in rows}
 

@@ -1,0 +1,130 @@
+"""Messages that are about no single episode: lists, silent feeds, lost messages, a channel's backlog, tests. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from monitor.alerts.completeness import SilentFeed
+from monitor.alerts.evaluate import ENDS
+from monitor.alerts.message import ListLine, Message, Naming, clock, episode_link, number, plural, scope_name, span
+from monitor.alerts.notices import Notice
+
+LISTED = 25
+
+
+class ChannelAway(Protocol):
+    """What is told of a channel that takes nothing."""
+
+    @property
+    def channel(self) -> str: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def away_since(self) -> datetime | None: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+def of_list(notices: Sequence[Notice], why: str, naming: Naming) -> Message:
+    """Many at once: one line each, the rarest first, and where the rest is."""
+    what = "all-clear" if all(one.reason in ENDS for one in notices) else "alert"
+    title = f"Digest: {plural(len(notices), what)}"
+    if why != "digest":
+        title = f"{plural(len(notices), f'more {what}')} at once"
+    ordered = sorted(notices, key=lambda one: -one.episode.peak)
+    return Message(
+        sort="list",
+        title=title,
+        lines=(f"The rarest first, times in {naming.zone}.",) if len(notices) > 1 else (),
+        alerts=tuple(_list_line(one, naming) for one in ordered[:LISTED]),
+        more=max(0, len(notices) - LISTED),
+        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        zone=naming.zone,
+    )
+
+
+def _list_line(notice: Notice, naming: Naming) -> ListLine:
+    episode = notice.episode
+    since = episode.since.astimezone(ZoneInfo(naming.zone))
+    over = "no longer watched" if notice.reason == "unwatched" else "over"
+    state = over if episode.phase == "closed" else "running"
+    seen = plural(episode.seen, f"{episode.sentiment} story")
+    name = scope_name(episode.scope, naming.companies)
+    words = f"{name}: {seen} since {since.day} {since:%b %H:%M}, usual {number(episode.expected)}; {state}"
+    return ListLine(words, episode_link(episode, naming.dashboard_url))
+
+
+def of_silent_feeds(feeds: Sequence[SilentFeed], naming: Naming) -> Message:
+    """One message for all that have fallen silent, the longest first."""
+    ordered = sorted(feeds, key=lambda one: one.since)
+    title = f"Feed {ordered[0].name} is silent" if len(ordered) == 1 else f"{len(ordered)} feeds are silent"
+    lines = [_silence(one, naming) for one in ordered[:LISTED]]
+    if len(ordered) > LISTED:
+        rest = [one.name for one in ordered[LISTED:]]
+        lines.append(f"{len(rest)} more: {', '.join(rest)}.")
+    kept_back = "Alarms go on; all-clears and alarms on the share of bad news wait."
+    link = f"{naming.dashboard_url.rstrip('/')}/feeds"
+    return Message(sort="notice", title=title, lines=tuple(lines), after=(kept_back,), link=link, zone=naming.zone)
+
+
+def _silence(feed: SilentFeed, naming: Naming) -> str:
+    at = clock(feed.since.astimezone(ZoneInfo(naming.zone)))
+    says = f"it says: {feed.error}" if feed.error else "it answers, but has nothing new"
+    return f"{feed.name}: last article {at}, seldom silent for more than {span(feed.usual)}; {says}."
+
+
+def of_given_up(lost: Sequence[tuple[str, str, str]], naming: Naming) -> Message:
+    """To the other channels: messages that one did not take. Each of `lost` is (channel, title, error)."""
+    channels = sorted({channel for channel, _, _ in lost})
+    lines = [f"{title} (through {channel}: {error})" for channel, title, error in lost[:LISTED]]
+    if len(lost) > LISTED:
+        lines.append(f"… and {len(lost) - LISTED:,} more.")
+    return Message(
+        sort="notice",
+        title=f"{plural(len(lost), 'message')} did not reach {' and '.join(channels)}",
+        lines=tuple(lines),
+        after=("They are tried no more. Mend the channel in TOCSIN_NOTIFY, then: tocsin notify test CHANNEL.",),
+        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        zone=naming.zone,
+    )
+
+
+def of_channels_away(away: Sequence[ChannelAway], naming: Naming) -> Message:
+    """To the channels that work: which others take nothing, since when, and what they say."""
+    lines = [
+        f"{one.channel}: since {clock(one.away_since.astimezone(ZoneInfo(naming.zone)))}, "
+        f"{plural(one.waiting, 'message')} waiting; it says: {one.error or 'nothing'}"
+        for one in away
+        if one.away_since
+    ]
+    names = " and ".join(one.channel for one in away)
+    return Message(
+        sort="notice",
+        title=f"Alerts do not get through to {names}",
+        lines=tuple(lines),
+        after=("They are tried again for a day. Try it with: tocsin notify test CHANNEL.",),
+        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        zone=naming.zone,
+    )
+
+
+def of_backlog(waited: Sequence[Message], naming: Naming) -> Message:
+    """To a channel that was away: all that it missed, the newest first, instead of a message each."""
+    newest = list(reversed(waited))
+    return Message(
+        sort="list",
+        title=f"{plural(len(waited), 'message')} waited for this channel",
+        lines=("It could not be reached for a while. The newest first; how things stand now is on the dashboard.",),
+        alerts=tuple(ListLine(f"{one.title}. {' '.join(one.lines[:1])}", one.link) for one in newest[:LISTED]),
+        more=max(0, len(newest) - LISTED),
+        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        zone=naming.zone,
+    )
+
+
+def of_test(channel: str, naming: Naming) -> Message:
+    line = f"This is how alerts reach you through the channel {channel}."
+    return Message(sort="test", title="Tocsin can reach you", lines=(line,), link=naming.dashboard_url)
