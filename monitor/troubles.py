@@ -80,7 +80,7 @@ def _tell_away(
     marks = outbox.marks_like(tx, AWAY)
     for name in marks.keys() - {AWAY + one for one in gone}:
         outbox.unmark(tx, name)
-    new = [one for name, one in gone.items() if AWAY + name not in marks]
+    new = [one for name, one in gone.items() if AWAY + name not in marks and one.waiting]
     if new:
         log.error("channels away", channels={one.channel: one.error for one in new}, told=list(others))
         _post(tx, others, f"away:{now.isoformat()}", of_channels_away(new, naming), now)

@@ -14,7 +14,7 @@ from monitor.alerts.state import rings
 from monitor.backtest_command import trial_of
 from monitor.store import rules
 from monitor.store.engine import transaction
-from tests.test_alerts_chain import BAD, HOUSES, World, lived
+from tests.alert_world import BAD, HOUSES, World, lived
 
 TEN = Rule(id=1, budget=None, at_least=10, shapes=("company",), companies=("C1",))
 

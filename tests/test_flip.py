@@ -12,7 +12,7 @@ from monitor.store import reads
 from monitor.store.models import put_in_service, register
 from monitor.store.rescore import save_scores, unscored
 from monitor.types import Classified, Probabilities
-from tests.test_alerts_chain import BAD, FLAT, HOUSES, LEGAL_AT_C1, World
+from tests.alert_world import BAD, FLAT, HOUSES, LEGAL_AT_C1, World
 
 Mood = Callable[[Classified], Probabilities]
 

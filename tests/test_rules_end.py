@@ -12,7 +12,7 @@ import pytest
 from monitor.alerts.rules import Rule
 from monitor.store import rules
 from monitor.store.engine import transaction
-from tests.test_alerts_chain import LEGAL_AT_C1, World, lived
+from tests.alert_world import LEGAL_AT_C1, World, lived
 
 WHY = "the rule was switched off or no longer watches this"
 DEFAULT = Rule()

@@ -1,0 +1,161 @@
+"""What readers are told of a crisis, and when: once, again, later, together; through silences and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from monitor.alerts.rules import Rule
+from monitor.store import outbox, rules
+from monitor.store.engine import transaction
+from tests.alert_world import BAD, HOUSES, World, lived
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    with lived(World(database_url)) as one:
+        one.tick()
+        yield one
+
+
+def test_a_restart_in_mid_episode_tells_nothing_twice_and_still_ends_it(world: World) -> None:
+    world.crisis()
+    world.tick(5)
+    for _ in range(3):
+        world.restart()
+        world.tick(10)
+    assert world.told() == ["first"]
+    world.restart()
+    world.tick(600, step=15)
+    assert world.told() == ["first", "closed"]
+
+
+def test_growth_is_told_once_and_not_within_a_breath_of_the_first_message(world: World) -> None:
+    world.crisis(stories=6)
+    world.tick(4, step=1)
+    world.crisis(stories=40)
+    world.tick(4, step=1)
+    assert world.told() == ["first"]
+    world.tick(15)
+    assert world.told() == ["first", "worse"]
+
+
+def test_a_silenced_alert_that_still_rings_is_told_when_the_silence_ends(world: World) -> None:
+    with transaction(world.database) as tx:
+        outbox.silence(tx, "company:C1", world.at + timedelta(minutes=30), "ann", "results day", world.at)
+    world.crisis(stories=30)
+    world.tick(29)
+    assert world.told() == []
+    world.tick(6)
+    assert world.told() == ["first"]
+
+
+def test_a_silence_ended_early_tells_at_once(world: World) -> None:
+    with transaction(world.database) as tx:
+        id = outbox.silence(tx, "company:C1", world.at + timedelta(hours=8), "ann", "", world.at)
+    world.crisis()
+    world.tick(5)
+    with transaction(world.database) as tx:
+        outbox.end_silence(tx, id, world.at)
+    world.tick(1)
+    assert world.told() == ["first"]
+
+
+def test_an_alert_that_is_over_before_its_silence_ends_is_kept_but_not_told(world: World) -> None:
+    with transaction(world.database) as tx:
+        outbox.silence(tx, "all", world.at + timedelta(hours=9), "ann", "", world.at)
+    world.crisis()
+    world.tick(600, step=15)
+    assert world.told() == []
+    assert world.rows("SELECT 1 FROM told WHERE reason LIKE 'not told: silenced by ann, and over%'")
+
+
+def test_a_dead_feed_holds_back_the_all_clear_and_is_named_in_the_alarm(world: World) -> None:
+    with transaction(world.database) as tx:
+        tx.execute(
+            text("""INSERT INTO feeds (name, url, kind, publisher, family, cadence_s, failures, error, articles, ok_at,
+                    article_at, gaps_s) VALUES ('quay', 'https://quay.example', 'news', 'Quay', 'Quay', 300, 9,
+                    'HTTP 503', 900, :at, :at, '{600,600,600,600,600}')"""),
+            {"at": world.at - timedelta(hours=3)},
+        )
+    world.crisis()
+    world.tick(5)
+    assert world.told() == ["first"]
+    assert "Data are incomplete, so it may be more: quay is silent since 3 hours" in world.out.getvalue()
+    world.tick(600, step=15)
+    assert world.told() == ["first"]
+    with transaction(world.database) as tx:
+        tx.execute(text("UPDATE feeds SET failures = 0, ok_at = :at, article_at = :at"), {"at": world.at})
+    world.tick(20)
+    assert world.told() == ["first", "closed"]
+
+
+def test_2500_matches_at_once_are_six_messages_that_list_them_all(world: World) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, Rule(id=1, shapes=("company",), min_stories=1, min_publishers=1), "ann", world.at)
+    world.save([world.article(f"X{i:04d}", world.at, HOUSES[j], BAD) for i in range(2500) for j in range(3)])
+    world.tick()
+    assert len(world.episodes()) == 2500
+    assert world.told() == ["first"] * 5 + ["list"]
+    assert "2,495 more alerts at once" in world.out.getvalue()
+    assert "and 2,470 more alerts on the dashboard" in world.out.getvalue()
+
+
+def test_two_rules_that_ring_for_one_event_tell_it_once(world: World) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, Rule(name="My companies", companies=("C1",), shapes=("company",)), "ann", world.at)
+    world.crisis()
+    world.tick(20)
+    assert len(world.episodes()) == 2
+    assert world.told() == ["first"]
+    assert world.rows("SELECT count(*) FROM incidents") == [(1,)]
+
+
+def test_a_daily_digest_is_one_list_in_the_readers_morning(world: World) -> None:
+    rule = Rule(id=1, shapes=("company",), digest="daily", zone="Europe/Berlin")
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, rule, "ann", world.at)
+    world.crisis("C1")
+    world.crisis("C2", topic="Earnings")
+    world.tick(19 * 60, step=30)
+    assert world.told() == []
+    world.tick(90, step=30)
+    assert world.told() == ["list"]
+    assert "Digest: 2 alerts" in world.out.getvalue()
+    assert "C2 Corp (C2): 12 negative stories since 3 Mar 11:00, usual" in world.out.getvalue()
+    world.tick(22 * 60, step=60)
+    assert world.told() == ["list"], "what changes meanwhile waits for the next"
+
+
+def test_a_night_of_quiet_is_told_at_its_end(world: World) -> None:
+    rule = Rule(id=1, shapes=("company",), quiet=("11:00", "13:00"), zone="Europe/Berlin")
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, rule, "ann", world.at)
+    world.crisis()
+    world.tick(115)
+    assert world.told() == []
+    world.tick(10)
+    assert world.told() == ["first"]
+
+
+def test_a_message_shows_its_episode_after_as_long_a_stretch_of_the_usual(world: World) -> None:
+    world.crisis()
+    world.tick(20)
+    ((chart,),) = world.rows("SELECT message->'chart' FROM outbox")
+    assert isinstance(chart, dict)
+    assert chart["step_s"] == 300
+    assert len(chart["seen"]) == len(chart["usual"]) == 24
+    assert sum(chart["seen"][chart["begins"] :]) == 12
+    assert 0 < sum(chart["usual"]) < 2, "as the detector knows it"
+
+
+def test_a_rule_whose_channel_is_gone_from_the_settings_is_told_everywhere(world: World) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, Rule(id=1, shapes=("company",), routes=("pager",)), "ann", world.at)
+    world.crisis()
+    world.tick(5)
+    assert world.told() == ["first"]
+    assert "The rule's channel pager is not set up, so every channel hears of this." in world.out.getvalue()
