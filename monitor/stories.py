@@ -11,97 +11,92 @@ bands of MinHash values, and one band for the whole headline.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
+
+from monitor.headlines import KINDS, Telling, forms
+from monitor.vocabulary import word_set
 
 WINDOW = timedelta(hours=72)
 """How far apart two articles of one story may be."""
 BANDS, ROWS = 7, 3
 VALUES = BANDS * ROWS
+PER_BAND = 12
+"""Most candidates a band brings, the newest. A daily template ("Morning briefing") would bring thousands."""
 SAME = 0.60
 """Least similarity of one story; chosen on the first half of two months of real news by pairwise F1."""
-LEAD_WORDS = 40
-MIN_WORDS = 4
-"""Shorter headlines ("Markets wrap") repeat daily without being copies, unless the lead agrees."""
 
-_RETWEET = re.compile(r"^(?:rt|mt|via)\s+@\w+:?\s*", re.I)
-_PREFIX = re.compile(
-    r"^(?:(?:update|corrected|refile|wrapup|brief|exclusive|breaking|analysis|factbox|timeline|rpt|recap|video|watch"
-    r"|breaking news|press release|just in|alert|live)\s*\d*\s*[-:\u2013\u2014|]\s*)+",
-    re.I,
+_UP = word_set(
+    "up rise rises rose rising risen gain gains gained climb climbs climbed jump jumps jumped surge surges surged soar"
+    " soars soared rally rallies rallied higher increase increases increased increasing beat beats raise raises raised"
+    " upgrade upgrades upgraded profit advance advances advanced accelerates stronger expands best highest high"
 )
-# " - Reuters", " | The Daily Site": at most four words after a separator at the end.
-_SUFFIX = re.compile(r"\s+(?:[-\u2013\u2014|]|::)\s+(?:[^\s|]+\s*){1,4}$")
-_LINK = re.compile(r"https?://\S+|www\.\S+")
-_WORD = re.compile(r"\$?[^\W_]+(?:[.,'\u2019&-][^\W_]+)*%?")
-_STOP = frozenset(
-    re.findall(
-        r"\w+",
-        "a an and are as at be by for from has have in is it its of on or say said says that the their this to was were"
-        " will with pct percent cent",
-    )
+_DOWN = word_set(
+    "down fall falls fell falling fallen drop drops dropped slip slips slipped sink sinks sank slide slides slid plunge"
+    " plunges plunged tumble tumbles tumbled lower decline declines declined declining decrease decreases decreased"
+    " slump slumps slumped dive dives miss misses cut cuts"
+    " downgrade downgrades downgraded loss retreat retreats dip dips slows weaker shrinks worst lowest"
+    " low"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """What one article is compared by."""
-
-    words: frozenset[str]
-    """Of the headline, stop words left out."""
-    marks: frozenset[str]
-    """Names and numbers among them: what tells two reports of one template apart."""
-    lead: frozenset[str]
-    headline: str
-    """Normalised, for equality."""
-
-
-def telling(title: str, body: str = "") -> Telling:
-    """What a headline and its lead say, without what desks add."""
-    stripped = strip_desk(title)
-    found = _WORD.findall(stripped)
-    lowered = [_plain(word) for word in found]
-    # In Title Case every word looks like a name, so only numbers and tickers mark there.
-    capitals = sum(word[0].isupper() for word in found)
-    is_sentence_case = capitals <= max(2, 0.6 * len(found))
-    marks = {
-        low
-        for word, low in zip(found, lowered, strict=True)
-        if any(char.isdigit() for char in word)
-        or word[0] == "$"
-        or (is_sentence_case and word[0].isupper())
-        or (len(word) > 1 and word.isupper() and not stripped.isupper())
-    }
-    lead = frozenset(_plain(word) for word in _WORD.findall(body[: LEAD_WORDS * 12])[:LEAD_WORDS]) - _STOP
-    return Telling(frozenset(lowered) - _STOP, frozenset(marks) - _STOP, lead, " ".join(lowered))
-
-
-def strip_desk(title: str) -> str:
-    """The headline itself: no retweet mark, link, desk's prefix, site's suffix or ellipsis."""
-    text = _LINK.sub(" ", _RETWEET.sub("", title)).strip()
-    text = _PREFIX.sub("", text)
-    cut = _SUFFIX.sub("", text)
-    if len(cut.split()) >= MIN_WORDS:
-        text = cut
-    return text.rstrip(" .\u2026")
 
 
 def similarity(one: Telling, other: Telling) -> float:
     """0 to 1. 1 for the same headline; else the share of common words, 0 where a mark stands against a mark."""
+    leads = _leads(one, other)
+    if one.is_thin and other.is_thin:
+        return max(leads, 0.5 * (one.headline == other.headline))
     if one.headline == other.headline:
-        if len(one.words) >= MIN_WORDS or not (one.lead and other.lead):
-            return 1.0 if len(one.words) >= MIN_WORDS else 0.5
-        return max(0.5, _jaccard(one.lead, other.lead))
-    leads = _jaccard(one.lead, other.lead) if min(len(one.lead), len(other.lead)) >= 8 else 0.0
-    if one.marks - other.words and other.marks - one.words:
-        return 0.0 if leads < 0.9 else leads
-    return max(_jaccard(one.words, other.words), leads, _truncated(one, other))
+        return 1.0
+    alike = max(_jaccard(one.words, other.words), leads, _truncated(one, other))
+    if alike < SAME:
+        return alike
+    here, there = _missing(one.marks, other), _missing(other.marks, one)
+    if (here and there) or _opposed(one.words, other.words) or _other_subject(one, other):
+        # The same text under another headline: it names what both headlines name.
+        return leads if leads >= 0.9 and here <= other.lead and there <= one.lead else 0.0
+    return alike
+
+
+def _missing(marks: frozenset[str], other: Telling) -> set[str]:
+    """The marks that the other headline lacks in every form; "Malaysia" is there where "Malaysian" is."""
+    left = marks - other.words
+    if not left:
+        return set()
+    known = forms(other)
+    long = [form for form in known if len(form) > 4]
+    return {
+        mark
+        for mark in left - known
+        if len(mark) < 5 or not any(form.startswith(mark) or mark.startswith(form) for form in long)
+    }
+
+
+def _leads(one: Telling, other: Telling) -> float:
+    """How alike the leads are; 0 where they are short, or of one template with other names."""
+    if min(len(one.lead), len(other.lead)) < 8:
+        return 0.0
+    if one.lead_marks - other.lead and other.lead_marks - one.lead:
+        return 0.0
+    return _jaccard(one.lead, other.lead)
+
+
+def _other_subject(one: Telling, other: Telling) -> bool:
+    """The headlines are the same but for their first word, and that is no "carmaker" for a company's name."""
+    here, _, rest = one.headline.partition(" ")
+    there, _, others = other.headline.partition(" ")
+    if rest != others or not rest or here == there:
+        return False
+    return here not in KINDS | forms(other) and there not in KINDS | forms(one)
+
+
+def _opposed(one: frozenset[str], other: frozenset[str]) -> bool:
+    """One headline says up where the other says down."""
+    here, there = one - other, other - one
+    return bool((here & _UP and there & _DOWN) or (here & _DOWN and there & _UP))
 
 
 def _truncated(one: Telling, other: Telling) -> float:
@@ -111,7 +106,7 @@ def _truncated(one: Telling, other: Telling) -> float:
 
 
 def sign(told: Telling) -> tuple[int, ...]:
-    """VALUES MinHash values, 32-bit, of the words and pairs of headline and lead; empty for an empty text."""
+    """VALUES MinHash values, 32-bit, of the words of headline and lead; empty for an empty text."""
     return sign_many([told])[0]
 
 
@@ -128,9 +123,11 @@ def sign_many(tellings: Sequence[Telling]) -> list[tuple[int, ...]]:
     return [tuple(next(minima)) if length else () for length in lengths]
 
 
-def bands(signature: Sequence[int], headline: str) -> tuple[int, ...]:
-    """Signed 64-bit numbers; two articles that share one are worth comparing. The first is the headline's own."""
-    keys = [_signed(zlib.crc32(headline.encode()) | (1 << 60))] if headline else []
+def bands(signature: Sequence[int], told: Telling) -> tuple[int, ...]:
+    """Signed 64-bit numbers; two articles that share one are worth comparing. The first is of all the headline's words,
+    in whatever order."""
+    words = " ".join(sorted(told.words)) or told.headline
+    keys = [_signed(zlib.crc32(words.encode()) | (1 << 60))] if words else []
     for band in range(BANDS if signature else 0):
         key = 1469598103934665603 + band  # FNV-1a
         for value in signature[band * ROWS : (band + 1) * ROWS]:
@@ -174,14 +171,7 @@ _ADDENDS = _RANDOM.integers(0, 2**63, size=VALUES, dtype=np.uint64)
 
 
 def _hashes(told: Telling) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    words = told.headline.split()
-    pairs = [f"{first} {second}" for first, second in pairwise(words)]
-    return np.array([zlib.crc32(part.encode()) for part in {*told.words, *pairs, *sorted(told.lead)}], dtype=np.uint32)
-
-
-def _plain(word: str) -> str:
-    word = word.lower().replace("\u2019", "'").removesuffix("'s").rstrip(".,%")  # "8%" is "8 percent"
-    return word.replace(",", "")
+    return np.array([zlib.crc32(word.encode()) for word in told.words | told.lead], dtype=np.uint32)
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from monitor.headlines import Telling, telling
 from monitor.lines import BadLine, Fields, answer_lines, text_of
-from monitor.stories import WINDOW, Candidate, Telling, bands, choose_story, sign_many, telling
+from monitor.stories import PER_BAND, WINDOW, Candidate, bands, choose_story, sign_many, similarity
 from monitor.text import MAX_BODY, MAX_TITLE, readable
 
 BATCH = 512
+HELD = 100_000
+"""Most articles remembered, some 300 MB."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An article that later ones may match."""
+
+    identity: str
+    told: Telling
+    story: int
+    at: datetime
+    keys: tuple[int, ...]
 
 
 def stories_lines(lines: Iterable[str], out: TextIO) -> int:
@@ -37,15 +54,19 @@ def _published(fields: Fields) -> datetime | None:
 
 
 class StoryIndex:
-    """What was told within the window, by band. Articles without a time are as new as the newest before them."""
+    """What was told within the window, by band. An article without a time is as new as the last one that has one.
+
+    Memory is bounded by the window, and by HELD where the times don't tell. One wrong date forgets nothing: the
+    window's end is the median of the last times.
+    """
 
     def __init__(self) -> None:
-        self._by_band: dict[int, list[int]] = defaultdict(list)
-        self._told: dict[int, tuple[Telling, int, datetime, tuple[int, ...]]] = {}  # number -> ..., story, at, bands
-        self._order: deque[int] = deque()
-        self._ids: dict[int, Any] = {}  # story -> its first member's id
+        self._by_band: dict[int, deque[int]] = {}
+        self._held: dict[int, _Held] = {}  # by number, the oldest first
+        self._known: dict[str, _Held] = {}  # by id
+        self._firsts: dict[int, Any] = {}  # story -> its first member's id
         self._members: dict[int, int] = defaultdict(int)
-        self._now = datetime.min.replace(tzinfo=UTC)
+        self._times: deque[datetime] = deque(maxlen=101)
         self._count = 0
 
     def place(self, articles: Sequence[Fields]) -> list[Fields]:
@@ -54,38 +75,54 @@ class StoryIndex:
             telling(readable(str(fields["title"]), MAX_TITLE), readable(text_of(fields, "body"), MAX_BODY))
             for fields in articles
         ]
-        return [
-            self._place(fields, one, bands(signature, one.headline))
+        placed = [
+            self._place(fields, one, bands(signature, one))
             for fields, one, signature in zip(articles, told, sign_many(told), strict=True)
         ]
+        self._forget()
+        return placed
 
     def _place(self, fields: Fields, told: Telling, keys: tuple[int, ...]) -> Fields:
-        at = _published(fields) or self._now
-        self._now = max(self._now, at)
-        self._forget()
-        near = sorted({number for key in keys for number in self._by_band.get(key, ())})
-        near = [number for number in near if abs(self._told[number][2] - at) <= WINDOW]
-        place = choose_story(told, (Candidate("", str(self._told[n][1]), self._told[n][0]) for n in near))
+        at = _published(fields) or (self._times[-1] if self._times else EPOCH)
+        self._times.append(at)
+        identity = json.dumps(fields["id"])
+        before = self._known.get(identity)
+        if before is not None:  # the same article again, whatever it says now
+            return self._answer(fields, before.story, 1.0 - similarity(told, before.told))
+        place = choose_story(told, self._near(keys, at))
         number, self._count = self._count, self._count + 1
         story = number if place.story is None else int(place.story)
         if place.story is None:
-            self._ids[story] = fields["id"]
-        self._told[number] = (told, story, at, keys)
+            self._firsts[story] = fields["id"]
+        self._held[number] = self._known[identity] = _Held(identity, told, story, at, keys)
         self._members[story] += 1
-        self._order.append(number)
         for key in keys:
-            self._by_band[key].append(number)
-        return {"id": fields["id"], "story": self._ids[story], "novelty": place.novelty}
+            self._by_band.setdefault(key, deque(maxlen=PER_BAND)).append(number)
+        return self._answer(fields, story, place.novelty)
+
+    def _answer(self, fields: Fields, story: int, novelty: float) -> Fields:
+        return {"id": fields["id"], "story": self._firsts[story], "novelty": round(novelty, 4)}
+
+    def _near(self, keys: tuple[int, ...], at: datetime) -> Iterator[Candidate]:
+        for number in sorted({number for key in keys for number in self._by_band.get(key, ())}):
+            held = self._held[number]
+            if abs(held.at - at) <= WINDOW:
+                yield Candidate("", str(held.story), held.told)
 
     def _forget(self) -> None:
-        """Drop what no later article can match, so that memory is bounded by the window."""
-        while self._order and self._now - self._told[self._order[0]][2] > 2 * WINDOW:
-            number = self._order.popleft()
-            _told, story, _at, keys = self._told.pop(number)
-            for key in keys:
-                self._by_band[key].remove(number)
-                if not self._by_band[key]:
-                    del self._by_band[key]
-            self._members[story] -= 1
-            if not self._members[story]:
-                del self._members[story], self._ids[story]
+        """Drop what no later article can match."""
+        now = sorted(self._times)[len(self._times) // 2]
+        while self._held:
+            number, held = next(iter(self._held.items()))
+            if now - held.at <= 2 * WINDOW and len(self._held) <= HELD:
+                return
+            del self._held[number], self._known[held.identity]
+            for key in held.keys:
+                numbers = self._by_band.get(key)
+                if numbers and numbers[0] == number:
+                    numbers.popleft()
+                    if not numbers:
+                        del self._by_band[key]
+            self._members[held.story] -= 1
+            if not self._members[held.story]:
+                del self._members[held.story], self._firsts[held.story]

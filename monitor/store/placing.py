@@ -13,15 +13,12 @@ from typing import Any
 
 from psycopg import Cursor
 
-from monitor.stories import LEAD_WORDS, WINDOW, Candidate, Telling, bands, choose_story, sign_many, telling
+from monitor.headlines import LEAD_CHARACTERS, Telling, telling
+from monitor.stories import PER_BAND, WINDOW, Candidate, bands, choose_story, sign_many
 from monitor.types import Article
 
-PER_BAND = 12
-"""Most candidates a band brings. A daily template ("Morning briefing") would bring thousands."""
-_LEAD_CHARACTERS = LEAD_WORDS * 12
-
 _NEARBY = f"""
-SELECT DISTINCT wanted.n, a.counted_at, a.id, a.story, a.title, left(a.body, {_LEAD_CHARACTERS})
+SELECT DISTINCT wanted.n, a.counted_at, a.id, a.story, a.title, left(a.body, {LEAD_CHARACTERS})
 FROM unnest(%s::bigint[], %s::int[], %s::bigint[]) AS wanted(band, n, at)
 CROSS JOIN LATERAL (
     SELECT article FROM story_bands WHERE band = wanted.band
@@ -57,9 +54,9 @@ class Placed:
 
 def sign_articles(articles: Sequence[Article]) -> list[Signed]:
     """The costly part, before any lock."""
-    tellings = [telling(article.title, article.body[:_LEAD_CHARACTERS]) for article in articles]
+    tellings = [telling(article.title, article.body[:LEAD_CHARACTERS]) for article in articles]
     return [
-        Signed(article, told, bands(signature, told.headline))
+        Signed(article, told, bands(signature, told))
         for article, told, signature in zip(articles, tellings, sign_many(tellings), strict=True)
     ]
 

@@ -15,7 +15,8 @@ from ingest.simulator.rhythm import rate
 from ingest.simulator.world import WATCHLIST, companies, company_named, publishers
 from ingest.sources.simulate import Simulation, crisis, history
 from monitor.entities import load_companies
-from monitor.stories import SAME, similarity, telling
+from monitor.headlines import telling
+from monitor.stories import SAME, similarity
 from monitor.types import RawArticle
 
 NOW = datetime(2026, 3, 5, 23, 17, 4, tzinfo=UTC)
