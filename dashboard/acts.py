@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import data
 from monitor.alerts.past import Trial
 from monitor.alerts.rules import Rule
-from monitor.backtest_command import LEAST_PAST, trial_of
+from monitor.backtest_command import trial_of
 from monitor.errors import UsageError
 from monitor.markets import load_markets
 from monitor.store import engine, outbox, rules
@@ -64,9 +64,8 @@ def try_rule(rule: Rule, days: int) -> Trial:
 
 def save_rule(rule: Rule, trial: Trial, *, enabled: bool) -> int:
     """Keep a rule with the level and rate that its trial measured, if its past was long enough for that; its id."""
-    is_measured = trial.weeks * timedelta(weeks=1) >= LEAST_PAST
-    level = trial.level if rule.budget is not None and is_measured else None
-    rate = trial.rate if is_measured else None
+    level = trial.level if rule.budget is not None and trial.is_measured else None
+    rate = trial.rate if trial.is_measured else None
     with engine.transaction(_database()) as tx:
         id = rules.save_rule(tx, rule, who(), data.now(), enabled=enabled, level=level, rate=rate)
     data.rules.clear()

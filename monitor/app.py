@@ -18,7 +18,8 @@ from monitor.errors import TocsinError, Unavailable
 from monitor.registry import find_model, read_manifest
 from monitor.rescoring import Loadable
 from monitor.settings import Settings
-from monitor.store.engine import Database, open_database, patiently
+from monitor.store.engine import Database, open_database, patiently, transaction
+from monitor.store.given_up import given_up
 from monitor.store.migrate import current, migrate, newest
 from monitor.store.models import ensure_service
 
@@ -167,11 +168,25 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
         with database_url(settings) as url, asked_log(settings, url) as broker:
             return f"{settings.broker} answers, {sum(broker.lag().values()):,} messages wait"
 
+    def look_at_messages() -> str:
+        if settings.database_url is not None:
+            current(_named_server(settings.database_url))
+        with database(settings) as found, transaction(found) as tx:
+            count, newest = given_up(tx, limit=1)
+        if count:
+            why = f"{newest[0].channel}: {newest[0].error or 'no reason given'}".replace("; ", ", ")
+            raise TocsinError(
+                f"{count} could not be delivered, the last through {why}; "
+                "mend the channel, then `tocsin notify retry` or the dashboard's page Alerts"
+            )
+        return "none was given up"
+
     return {
         "model": lambda: read_manifest(find_model(settings.model, settings.data_dir)).version,
         "companies": lambda: f"{len(companies(settings).all):,} known",
         "database": look_at_database,
         "log": look_at_log,
+        "messages": look_at_messages,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TextIO
@@ -13,12 +14,13 @@ from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.episodes import Episode
 from monitor.alerts.message import ranked
 from monitor.alerts.past import Trial, calibrated, try_rule
-from monitor.alerts.rules import Rule, StoredRule, fault_of, levels_of
+from monitor.alerts.rule_spec import faults_of
+from monitor.alerts.rules import Rule, StoredRule, levels_of
 from monitor.errors import TocsinError, UsageError
 from monitor.store.alerts import Transaction, model_in_service
 from monitor.store.engine import Database, transaction
 from monitor.store.read_past import load_past, verdicts
-from monitor.store.rules import rules
+from monitor.store.rules import rules, with_listed
 from monitor.store.status import newest_article
 from monitor.types import BUCKET
 
@@ -26,17 +28,24 @@ HEADLINES = 3
 
 
 def backtest_stored(
-    database: Database, out: TextIO, budget: float | None, days: int, now: datetime, markets: Markets = ANYWHERE
+    database: Database,
+    out: TextIO,
+    budget: float | None,
+    days: int,
+    now: datetime,
+    markets: Markets = ANYWHERE,
+    *,
+    name: str | None = None,
 ) -> int:
-    """One JSON line per episode that the first rule, at its own budget or another, would have had; their number.
+    """One JSON line per episode that a rule, at its own budget or another, would have had; their number.
 
-    The days end with the newest article: a stored past may lie years back.
+    The rule of that name, switched on or off; without a name the first that is on. The days end with the newest
+    article: a stored past may lie years back. UsageError where no rule has the name.
     """
     newest = newest_article(database)
     until = min(now, newest + BUCKET) if newest else now
     with transaction(database) as tx:
-        stored = [one for one in rules(tx) if one.enabled]
-        rule = stored[0].rule if stored else Rule()
+        rule = _named(rules(tx), name)
         if budget is not None:
             rule = with_budget(rule, budget)
         trial = trial_of(tx, rule, days, until, markets)
@@ -46,10 +55,20 @@ def backtest_stored(
     return len(trial.episodes)
 
 
+def _named(stored: Sequence[StoredRule], name: str | None) -> Rule:
+    if name is None:
+        return next((one.rule for one in stored if one.enabled), Rule())
+    found = next((one.rule for one in stored if one.rule.name == name), None)
+    if found is None:
+        known = ", ".join(one.rule.name for one in stored) or "none yet; make one on the dashboard's page Rules"
+        raise UsageError(f"no rule {name!r}; known: {known}")
+    return found
+
+
 def with_budget(rule: Rule, budget: float) -> Rule:
     """The same rule at another budget. UsageError where that is no number above 0."""
     changed = replace(rule, budget=budget, at_least=None)
-    if fault := fault_of(changed):
+    if fault := next(faults_of(changed), None):
         raise UsageError(f"--budget {budget}: {fault}")
     return changed
 
@@ -59,19 +78,16 @@ def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime, markets: Mar
 
     Of too short a past no level can be learned: then at the one that spreads the budget over the scopes watched.
     """
-    model = model_in_service(tx)
+    model, rule = model_in_service(tx), with_listed(tx, rule)
     past = load_past(tx, model, rule, markets, now - timedelta(days=days), now) if model is not None else None
     if past is None:
         raise TocsinError("nothing was counted in that time; bring news in first, for example with `tocsin replay`")
     said = verdicts(tx, rule.sentiment)
-    is_long = past.until - past.since >= LEAST_PAST
-    level = calibrated(past, said).level if rule.budget is not None and is_long else None
+    level = calibrated(past, said).level if rule.budget is not None and past.is_long_enough else None
     return try_rule(past, levels_of(rule, level, past.scopes), said)
 
 
 MEASURED_FOR = timedelta(days=7)
-LEAST_PAST = timedelta(days=14)
-"""Less of a past says nothing about a week."""
 MEASURED_PAST = timedelta(days=60)
 
 
@@ -84,19 +100,36 @@ def measure(tx: Transaction, rule: Rule, markets: Markets, now: datetime) -> Cal
     """The level that keeps the rule's budget on the stored past; None while there is too little of it."""
     model = model_in_service(tx)
     past = load_past(tx, model, rule, markets, now - MEASURED_PAST, now) if model is not None else None
-    if past is None or past.until - past.since < LEAST_PAST:
+    if past is None or not past.is_long_enough:
         return None
     return calibrated(past, verdicts(tx, rule.sentiment))
 
 
 def summary(rule: Rule, trial: Trial) -> str:
-    """`would have rung 3 times in 90 days (0.2 a week), ...`."""
+    """`Negative surge would have rung 3 times in 90 days; 2 of them you marked noise. 0.2 false alarms a week.`"""
+    return f"{rule.name} {verdict(trial)} {trial.rate:.2g} false alarms a week."
+
+
+def verdict(trial: Trial) -> str:
+    """`would have rung 3 times in 90 days; 2 of them you marked noise, 1 useful.`"""
     days = max(1, round(trial.weeks * 7))
-    times = "once" if trial.incidents == 1 else f"{trial.incidents} times"
-    text = f"{rule.name}: would have rung {times} in {days} days ({trial.rate:.2g} false alarms a week)"
-    if trial.marked_noise or trial.marked_useful:
-        text += f"; you marked {trial.marked_noise} of them as noise and {trial.marked_useful} as useful"
-    return text
+    past = "a day" if days == 1 else f"{days} days"
+    if trial.incidents == 0:
+        return f"would not have rung in {past}."
+    if trial.incidents == 1:
+        marked = "you marked it noise" if trial.marked_noise else "you marked it useful"
+        return f"would have rung once in {past}; {marked if _is_marked(trial) else 'nobody has marked it yet'}."
+    rang = f"would have rung {trial.incidents} times in {past}"
+    if not _is_marked(trial):
+        return f"{rang}; nobody has marked any of them yet."
+    if not trial.marked_noise:
+        return f"{rang}; {trial.marked_useful} of them you marked useful."
+    useful = f", {trial.marked_useful} useful" if trial.marked_useful else ""
+    return f"{rang}; {trial.marked_noise} of them you marked noise{useful}."
+
+
+def _is_marked(trial: Trial) -> bool:
+    return trial.marked_noise + trial.marked_useful > 0
 
 
 def _line(episode: Episode, trial: Trial) -> dict[str, object]:

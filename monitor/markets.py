@@ -60,6 +60,11 @@ def load_markets(default: str) -> Markets:
     return Markets(default=_market(default), by_company=mumbai, by_suffix=_BySuffix())
 
 
+def exchange(code: str) -> Market:
+    """One exchange by its code. UsageError where there is none."""
+    return _market(code)
+
+
 @cache
 def _market(code: str) -> Market:
     import exchange_calendars  # brings pandas: a second that only alerts shall pay
@@ -78,4 +83,6 @@ def _market(code: str) -> Market:
         zone=str(calendar.tz),
         closed=frozenset(day.date() for day in working.difference(calendar.sessions)),
         early={day.date(): closes[day].time() for day in calendar.early_closes},
+        opens=calendar.open_times[-1][1],
+        closes=calendar.close_times[-1][1],
     )

@@ -17,6 +17,7 @@ from monitor.alerts.release import release
 from monitor.alerts.rules import Rule
 from monitor.alerts.usual import usual
 from monitor.alerts.watch import Watch
+from monitor.markets import exchange
 from monitor.store import alerts as store
 from monitor.store import outbox, read_alerts
 from monitor.store import rules as stored_rules
@@ -43,9 +44,11 @@ def tell(tx: Transaction, tells: Sequence[Tell], readers: Readers, now: datetime
         return 0
     concerned = [one.episode for one in notices] + [one.notice.episode for one in due]
     incidents, since = [one.incident for one in concerned], now - stages.LIMIT_WINDOW
+    rules = {one.rule.id: one.rule for one in stored_rules.rules(tx)}
     context = Context(
         now=now,
-        rules={one.rule.id: one.rule for one in stored_rules.rules(tx)},
+        rules=rules,
+        exchanges={one.market: exchange(one.market) for one in rules.values() if one.market},
         channels=readers.channels,
         told=outbox.told_before(tx, incidents),
         silences=outbox.silences(tx, now),

@@ -134,7 +134,7 @@ def test_a_young_stream_learns_before_it_rings(database_url: str) -> None:
 
 def test_a_rule_with_words_asks_them_of_the_headlines(world: World) -> None:
     with transaction(world.database) as tx:
-        rules.save_rule(tx, Rule(text="recall battery"), "ann", world.at)
+        rules.save_rule(tx, Rule(id=1, text="recall battery"), "ann", world.at)
     world.crisis()
     world.tick(5)
     assert world.episodes() == []

@@ -14,10 +14,8 @@ from monitor.alerts.evaluate import Reason
 from monitor.alerts.hours import next_digest, silent_until
 from monitor.alerts.notices import Context, Held, Notice, Plan, Silence, ToldBefore
 from monitor.alerts.release import release
-from monitor.alerts.rules import Rule, fault_of, rule_of, spec_of, watches
+from monitor.alerts.rules import Rule
 from monitor.alerts.stages import ASK_AGAIN, LIMIT, plan
-from monitor.errors import UsageError
-from monitor.types import Scope
 
 NOW = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)  # a Tuesday
 EPISODE = Episode(
@@ -273,34 +271,3 @@ def test_every_notice_is_sent_listed_held_or_withheld() -> None:
     places += [one.episode.id for bundle in answer.bundles.values() for one in bundle]
     places += [one.notice.episode.id for one in [*answer.held, *answer.withheld]]
     assert sorted(places) == sorted(f"e{i}" for i in range(100))
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ({"budget": 0}, "budget must be a number above 0"),
-        ({"budget": None}, "give either a budget"),
-        ({"kinds": ["tweet"]}, "kinds must be some of news, report, comment"),
-        ({"zone": "Mars/Olympus"}, "zone 'Mars/Olympus' is unknown"),
-        ({"quiet": ["22:00", "25:00"]}, "quiet must be two times"),
-        ({"min_publishers": 0}, "must be 1 or more"),
-        ({"colour": "red"}, "unknown field 'colour'"),
-    ],
-)
-def test_a_wrong_rule_is_refused_with_the_mend(spec: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        rule_of(spec, name="mine")
-
-
-def test_a_rule_is_stored_and_read_back_as_it_was() -> None:
-    rule = Rule(name="mine", companies=("DELM",), quiet=("22:00", "07:00"), zone="Asia/Tokyo", digest="daily")
-    assert fault_of(rule) is None
-    assert rule_of(spec_of(rule), name="mine") == rule
-
-
-def test_a_company_rule_watches_the_company_and_its_topics() -> None:
-    rule = Rule(companies=("DELM",))
-    assert watches(rule, Scope("DELM", None))
-    assert watches(rule, Scope("DELM", "Macro"))
-    assert not watches(rule, Scope(None, "Macro"))
-    assert not watches(rule, Scope("NRVN", None))

@@ -15,7 +15,7 @@ from monitor.store.engine import transaction
 from tests.alert_world import LEGAL_AT_C1, World, lived
 
 WHY = "the rule was switched off or no longer watches this"
-DEFAULT = Rule()
+DEFAULT = Rule(id=1)
 COMPANY = Rule(name="My companies", companies=("C1",), shapes=("company",))
 
 

@@ -13,7 +13,8 @@ from dashboard import acts, charts, data, drawing, markup, parts, telling
 from dashboard.filters import ANY_KIND, WindowName, stamp, view_of
 from monitor.alerts.message import ranked
 from monitor.alerts.past import Trial
-from monitor.alerts.rules import SHAPES, Digest, Rule, StoredRule, rule_of, spec_of
+from monitor.alerts.rule_spec import rule_of, spec_of
+from monitor.alerts.rules import SHAPES, Digest, Rule, StoredRule
 from monitor.backtest_command import summary
 from monitor.errors import TocsinError
 from monitor.types import KINDS

@@ -31,9 +31,38 @@ class Market:
     """Holidays that fall on weekdays."""
     early: Mapping[date, time] = field(default_factory=dict)
     """Half days, and the local time at which they end."""
+    opens: time = time.min
+    closes: time = time.max
+    """Local times of a whole day's trading; a break at noon counts as open."""
 
 
 EVERYWHERE = Market()
+EXCHANGES = {
+    "XNYS": "New York",
+    "XTSE": "Toronto",
+    "BVMF": "São Paulo",
+    "XLON": "London",
+    "XFRA": "Frankfurt",
+    "XPAR": "Paris",
+    "XAMS": "Amsterdam",
+    "XBRU": "Brussels",
+    "XMAD": "Madrid",
+    "XMIL": "Milan",
+    "XSWX": "Zurich",
+    "XSTO": "Stockholm",
+    "XHEL": "Helsinki",
+    "XCSE": "Copenhagen",
+    "XOSL": "Oslo",
+    "XJSE": "Johannesburg",
+    "XBOM": "Mumbai",
+    "XHKG": "Hong Kong",
+    "XSHG": "Shanghai",
+    "XTKS": "Tokyo",
+    "XKRX": "Seoul",
+    "XSES": "Singapore",
+    "XASX": "Sydney",
+}
+"""Codes that a rule's trading hours may name, and their cities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

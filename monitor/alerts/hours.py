@@ -1,18 +1,23 @@
-"""When a rule's readers may be told: quiet hours, office hours, digests, all by the clock of their zone. Pure."""
+"""When a rule's readers may be told: quiet hours, office and trading hours, digests, all by their own clock. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from monitor.alerts.calendar import Market
 from monitor.alerts.rules import Rule
 
 DIGEST_AT = time(7)
+LONGEST_WAIT = timedelta(days=15)
+"""Longer than any exchange rests; who may never be told waits longer."""
+NO_EXCHANGES: Mapping[str, Market] = MappingProxyType({})
 
 
-def silent_until(rule: Rule, now: datetime) -> datetime | None:
-    """When the rule's readers may be told again; None: now."""
+def silent_until(rule: Rule, now: datetime, exchanges: Mapping[str, Market] = NO_EXCHANGES) -> datetime | None:
+    """When the rule's readers may be told again; None: now. `exchanges` holds the rule's market by its code."""
     local = now.astimezone(ZoneInfo(rule.zone))
     if rule.quiet and _within(local.time(), *map(time.fromisoformat, rule.quiet)):
         return _next(local, time.fromisoformat(rule.quiet[1]))
@@ -20,7 +25,33 @@ def silent_until(rule: Rule, now: datetime) -> datetime | None:
         begin, end = map(time.fromisoformat, rule.hours)
         if local.weekday() > 4 or not _within(local.time(), begin, end):
             return _next(local, begin, lambda day: day.weekday() <= 4)
+    if rule.market:
+        return _opens(exchanges[rule.market], now)
     return None
+
+
+def told_at(rule: Rule, at: datetime, exchanges: Mapping[str, Market] = NO_EXCHANGES) -> datetime | None:
+    """When readers hear of what is noticed at `at`: at once or with the digest, once the hours allow it; else None."""
+    end = at + LONGEST_WAIT
+    when = next_digest(rule, at) if rule.digest else at
+    while until := silent_until(rule, when, exchanges):
+        if until > end:
+            return None
+        when = until
+    return when
+
+
+def _opens(market: Market, now: datetime) -> datetime | None:
+    """When the exchange trades next; None where it does now."""
+    local = now.astimezone(ZoneInfo(market.zone))
+    closes = market.early.get(local.date(), market.closes)
+    if _trades(market, local) and market.opens <= local.time() < closes:
+        return None
+    return _next(local, market.opens, lambda day: _trades(market, day))
+
+
+def _trades(market: Market, day: datetime) -> bool:
+    return day.weekday() <= 4 and day.date() not in market.closed
 
 
 def _within(at: time, begin: time, end: time) -> bool:

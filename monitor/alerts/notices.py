@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from monitor.alerts.calendar import Market
 from monitor.alerts.episodes import Episode
 from monitor.alerts.evaluate import Reason
 from monitor.alerts.rules import Rule
@@ -70,6 +71,8 @@ class Context:
     running: Sequence[Episode] = ()
     noise: frozenset[str] = frozenset()
     """Episodes that somebody marked as noise."""
+    exchanges: Mapping[str, Market] = field(default_factory=dict)
+    """By code, those whose trading hours a rule keeps."""
     sent: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
     """Per channel, when messages were written within LIMIT_WINDOW."""
 

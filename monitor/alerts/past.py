@@ -25,6 +25,8 @@ from monitor.alerts.rules import Rule, levels_of, watches
 from monitor.alerts.state import REARM, Levels
 from monitor.types import BUCKET, Scope
 
+LEAST_PAST = timedelta(days=14)
+"""Less of a past says nothing about a week: no level and no rate is taken from it."""
 FOLLOWED = REARM + timedelta(hours=4)
 """So long after its last loud bucket a scope's readings still matter to its episode."""
 PRUNE_EVERY = timedelta(days=1)
@@ -48,6 +50,11 @@ class Past:
     def weeks(self) -> float:
         return max((self.until - self.since) / timedelta(weeks=1), 1e-9)
 
+    @property
+    def is_long_enough(self) -> bool:
+        """Can a level and a rate be learned from it?"""
+        return self.until - self.since >= LEAST_PAST
+
 
 class Verdict(NamedTuple):
     """What somebody said of a real episode."""
@@ -68,8 +75,11 @@ class Trial(NamedTuple):
     rate: float
     """False alarms a week: incidents that nobody marked as useful."""
     marked_noise: int
+    """Incidents that somebody marked so; of one marked both ways, useful counts."""
     marked_useful: int
     weeks: float
+    is_measured: bool
+    """The past was long enough for level and rate to be kept with the rule."""
 
     @property
     def incidents(self) -> int:
@@ -135,14 +145,16 @@ def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = ()) -> Tr
     said = {id: _verdict(episode, verdicts) for id, (episode, _) in found.items()}
     useful = {episode.incident for episode in episodes if said[episode.id] is True}
     false = {episode.incident for episode in episodes} - useful
+    noise = {episode.incident for episode in episodes if said[episode.id] is False} - useful
     return Trial(
         episodes,
         stories,
         levels.open,
         len(false) / past.weeks,
-        sum(one is False for one in said.values()),
-        sum(one is True for one in said.values()),
+        len(noise),
+        len(useful),
         past.weeks,
+        past.is_long_enough,
     )
 
 

@@ -1,19 +1,15 @@
-"""What a rule watches and asks: scopes, level, evidence, hours, readers. Pure; refuses wrong rules in words."""
+"""What a rule watches and asks: scopes, level, evidence, hours, readers. Pure; what makes one wrong says rule_spec."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime, time, timedelta
-from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
 
 from monitor.alerts.readings import Reading
 from monitor.alerts.state import Levels
-from monitor.errors import UsageError
 from monitor.types import BUCKET, KINDS, Kind, Scope, Sentiment
 
 Digest = Literal["", "daily", "weekly"]
@@ -36,7 +32,11 @@ class Rule:
     shapes: tuple[Shape, ...] = SHAPES
     topics: tuple[str, ...] = ()
     companies: tuple[str, ...] = ()
-    """Keys; a watch-list is its companies' keys."""
+    """Keys."""
+    watchlists: tuple[str, ...] = ()
+    """Names of watch-lists whose companies are watched, too."""
+    listed: tuple[str, ...] = ()
+    """Keys of the companies on those lists. Filled in by whoever reads the rule; never stored with it."""
     publishers: tuple[str, ...] = ()
     """Only stories told by one of these families are evidence."""
     text: str = ""
@@ -53,7 +53,10 @@ class Rule:
     """("09:00", "17:30"): told at once within these hours of working days, at their start otherwise."""
     quiet: tuple[str, str] | None = None
     """("22:00", "07:00"): nothing is sent then but waits for the morning."""
+    market: str = ""
+    """An exchange's code: told at once while it trades, when it opens next otherwise."""
     zone: str = "UTC"
+    """Whose clock `hours`, `quiet` and `digest` go by."""
     routes: tuple[str, ...] = ()
     """Channel names; empty: every channel."""
     digest: Digest = ""
@@ -84,70 +87,11 @@ class StoredRule:
     changed_at: datetime
 
 
-def spec_of(rule: Rule) -> dict[str, Any]:
-    """What is stored of it besides id and name."""
-    return {name: value for name, value in asdict(rule).items() if name not in ("id", "name")}
-
-
-def rule_of(spec: Mapping[str, Any], *, id: int = 0, name: str = DEFAULT_NAME) -> Rule:
-    """A checked rule. UsageError names the first wrong field and the mend."""
-    known = {field.name for field in fields(Rule)} - {"id", "name"}
-    if unknown := sorted(set(spec) - known):
-        raise UsageError(f"rule {name!r}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()}
-    rule = Rule(id=id, name=name, **values)
-    if fault := fault_of(rule):
-        raise UsageError(f"rule {name!r}: {fault}")
-    return rule
-
-
-def fault_of(rule: Rule) -> str | None:
-    """The first thing wrong with a rule and its mend, in one line; None where it can be saved."""
-    checks = (
-        (not rule.name.strip(), "give it a name"),
-        (not rule.kinds or set(rule.kinds) - set(KINDS), f"kinds must be some of {', '.join(KINDS)}"),
-        (rule.sentiment not in ("negative", "positive"), "sentiment must be negative or positive"),
-        (not rule.shapes or set(rule.shapes) - set(SHAPES), f"shapes must be some of {', '.join(SHAPES)}"),
-        ((rule.budget is None) == (rule.at_least is None), "give either a budget (false alarms a week) or at_least"),
-        (rule.budget is not None and not _is_positive(rule.budget), "budget must be a number above 0, such as 1"),
-        (rule.at_least is not None and rule.at_least < 1, "at_least must be 1 story or more"),
-        (rule.min_stories < 1 or rule.min_publishers < 1, "min_stories and min_publishers must be 1 or more"),
-        (rule.digest not in ("", "daily", "weekly"), "digest must be empty, daily or weekly"),
-        (not _is_zone(rule.zone), f"zone {rule.zone!r} is unknown; name one like Europe/Berlin"),
-        (not _are_hours(rule.hours), 'hours must be two times like ["09:00", "17:30"]'),
-        (not _are_hours(rule.quiet), 'quiet must be two times like ["22:00", "07:00"]'),
-        (rule.name in rule.inhibited_by, "a rule cannot inhibit itself"),
-    )
-    return next((mend for wrong, mend in checks if wrong), None)
-
-
-def _is_positive(value: float) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
-
-
-def _are_hours(hours: tuple[str, str] | None) -> bool:
-    if hours is None:
-        return True
-    try:
-        begin, end = (time.fromisoformat(one) for one in hours)
-    except (ValueError, TypeError):
-        return False
-    return begin != end
-
-
 def watches(rule: Rule, scope: Scope) -> bool:
     """Does the rule look at this scope? A company rule looks at the company and at its topics."""
     if shape_of(scope) not in rule.shapes:
         return False
-    if rule.companies and scope.company not in rule.companies:
+    if (rule.companies or rule.watchlists) and scope.company not in (*rule.companies, *rule.listed):
         return False
     return not rule.topics or scope.topic in rule.topics
 

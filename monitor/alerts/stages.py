@@ -114,7 +114,7 @@ def in_hours(notices: list[Notice], context: Context, answer: Plan) -> list[Noti
     kept = []
     for one in notices:
         rule = context.rules.get(one.episode.rule)
-        until = rule and silent_until(rule, context.now)
+        until = rule and silent_until(rule, context.now, context.exchanges)
         if until:
             answer.held.append(Held(one, "quiet hours", until))
         else:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from monitor.cli.shared import FileArgument, OutputOption, start
+from monitor.errors import UsageError
 
 verbs = typer.Typer()
 
@@ -46,6 +47,7 @@ def stories(file: FileArgument = None, output: OutputOption = None) -> None:
 @verbs.command()
 def backtest(
     series: Annotated[Path | None, typer.Option(help="a CSV file with at,total,negative; else the stored past")] = None,
+    rule: Annotated[str | None, typer.Option(help="a saved rule's name; without it the first that is on")] = None,
     budget: Annotated[float | None, typer.Option(help="false alarms a week that you accept")] = None,
     days: Annotated[int, typer.Option(help="how much of the stored past", min=1)] = 90,
     output: OutputOption = None,
@@ -54,6 +56,8 @@ def backtest(
     from monitor.lines import open_output
 
     if series is not None:
+        if rule is not None:
+            raise UsageError("--series reads a file and --rule the stored past; give one of them")
         from monitor.alerts.series import DEFAULT_BUDGET, backtest_file
 
         with open_output(output) as out:
@@ -65,4 +69,4 @@ def backtest(
 
     settings = start("backtest", level="warning")
     with wiring.database(settings) as database, open_output(output) as out:
-        backtest_stored(database, out, budget, days, datetime.now(UTC), load_markets(settings.market))
+        backtest_stored(database, out, budget, days, datetime.now(UTC), load_markets(settings.market), name=rule)

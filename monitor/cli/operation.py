@@ -24,6 +24,20 @@ def notify_test(channel: Annotated[str, typer.Argument(help="a channel's name, a
     print(send(start("notify", level="warning"), channel, datetime.now(UTC)))
 
 
+@notify_app.command("retry")
+def notify_retry() -> None:
+    """Send again, now, what was given up because its channel did not take it."""
+    from monitor import app as wiring
+    from monitor.cli.shared import person
+    from monitor.store.engine import transaction
+    from monitor.store.given_up import send_again
+
+    settings = start("notify", level="warning")
+    with wiring.database(settings) as database, transaction(database) as tx:
+        count = send_again(tx, person(settings), datetime.now(UTC))
+    print(f"{count} messages wait for `tocsin jobs` to send them")
+
+
 @dead_app.command("list")
 def list_dead_letters(limit: Annotated[int, typer.Option(help="at most so many, newest first", min=1)] = 50) -> None:
     """One line each: where it lies on the log, when, why."""

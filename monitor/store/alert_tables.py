@@ -45,6 +45,15 @@ rules = Table(
     _time("changed_at"),
 )
 
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("companies", ARRAY(Text), nullable=False),
+    Column("who", Text, nullable=False),
+    _time("changed_at"),
+)
+
 detector_states = Table(  # per kinds and sentiment; every rule that looks at them reads the same one
     "detector_states",
     metadata,
@@ -163,6 +172,7 @@ outbox = Table(
     _time("sent_at", nullable=True),
     _time("gave_up_at", nullable=True),
     Column("error", Text),
+    Column("asked_by", Text),  # who had it sent again after it was given up
     Index("ix_outbox_waiting", "next_at", postgresql_where=text("sent_at IS NULL AND gave_up_at IS NULL")),
     Index("ix_outbox_episode", "episode"),
     Index("ix_outbox_channel_created_at", "channel", "created_at"),

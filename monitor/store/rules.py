@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import text
 
-from monitor.alerts.rules import Rule, StoredRule, rule_of, spec_of
+from monitor.alerts.rule_spec import refuse_faults, spec_of, unchecked
+from monitor.alerts.rules import DEFAULT_NAME, Rule, StoredRule
+from monitor.errors import UsageError
 from monitor.store.alerts import Transaction
 
 
 def rules(tx: Transaction) -> list[StoredRule]:
-    """Every rule, oldest first."""
+    """Every rule, oldest first, with the companies of its watch-lists."""
     rows = tx.execute(text("SELECT id, name, spec, enabled, level, rate, measured_at, who, changed_at FROM rules"))
+    lists = _companies_of_lists(tx)
     found = [
         StoredRule(
-            rule=rule_of(spec, id=id, name=name),
+            rule=_with_companies(unchecked(spec, id=id, name=name), lists),
             enabled=enabled,
             level=level,
             rate=rate,
@@ -29,6 +35,21 @@ def rules(tx: Transaction) -> list[StoredRule]:
     return sorted(found, key=lambda one: one.rule.id)
 
 
+def with_listed(tx: Transaction, rule: Rule) -> Rule:
+    """The rule with the companies of its watch-lists as they stand."""
+    return _with_companies(rule, _companies_of_lists(tx))
+
+
+def _companies_of_lists(tx: Transaction) -> dict[str, list[str]]:
+    rows = tx.execute(text("SELECT name, companies FROM watchlists")).all()
+    return {name: list(companies) for name, companies in rows}
+
+
+def _with_companies(rule: Rule, lists: Mapping[str, Sequence[str]]) -> Rule:
+    keys = {company for name in rule.watchlists for company in lists.get(name, ())}
+    return replace(rule, listed=tuple(sorted(keys)))
+
+
 def save_rule(
     tx: Transaction,
     rule: Rule,
@@ -39,15 +60,14 @@ def save_rule(
     level: float | None = None,
     rate: float | None = None,
 ) -> int:
-    """Make a rule, or change the one of that name; its id. A changed rule is measured anew."""
-    statement = text("""
-        INSERT INTO rules (name, spec, enabled, level, rate, measured_at, who, changed_at)
-        VALUES (:name, CAST(:spec AS jsonb), :enabled, :level, :rate, :measured_at, :who, :now)
-        ON CONFLICT (name) DO UPDATE SET spec = excluded.spec, enabled = excluded.enabled, level = excluded.level,
-            rate = excluded.rate, measured_at = excluded.measured_at, who = excluded.who,
-            changed_at = excluded.changed_at
-        RETURNING id""")
+    """Make a rule (its id is 0), or change the one of that id, its name too; its id. Without a rate: measured anew.
+
+    UsageError for a wrong rule, another's name, and rules or watch-lists that it names and that are not there.
+    """
+    refuse_faults(rule)
+    was = _refuse_strangers(tx, rule)
     values = {
+        "id": rule.id,
         "name": rule.name,
         "spec": json.dumps(spec_of(rule)),
         "enabled": enabled,
@@ -57,14 +77,54 @@ def save_rule(
         "who": who,
         "now": now,
     }
-    return int(tx.execute(statement, values).scalar_one())
+    if was is None:
+        return int(tx.execute(_INSERT, values).scalar_one())
+    tx.execute(_UPDATE, values)
+    if was != rule.name:
+        rename_in_rules(tx, "inhibited_by", was, rule.name)
+    return rule.id
+
+
+_INSERT = text("""
+    INSERT INTO rules (name, spec, enabled, level, rate, measured_at, who, changed_at)
+    VALUES (:name, CAST(:spec AS jsonb), :enabled, :level, :rate, :measured_at, :who, :now) RETURNING id""")
+_UPDATE = text("""
+    UPDATE rules SET name = :name, spec = CAST(:spec AS jsonb), enabled = :enabled, level = :level, rate = :rate,
+        measured_at = :measured_at, who = :who, changed_at = :now WHERE id = :id""")
+
+
+def _refuse_strangers(tx: Transaction, rule: Rule) -> str | None:
+    """The name so far of the rule that is changed; None where it is a new one."""
+    names = {name: id for id, name in tx.execute(text("SELECT id, name FROM rules"))}
+    if names.get(rule.name, rule.id) != rule.id:
+        raise UsageError(f"name {rule.name!r} is another rule's; choose another, or change that one")
+    was = next((name for name, id in names.items() if id == rule.id), None)
+    if rule.id and was is None:
+        raise UsageError("this rule was removed meanwhile; make a new one")
+    if unknown := sorted(set(rule.inhibited_by) - names.keys()):
+        raise UsageError(f"inhibited_by names no rule {unknown[0]!r}; known: {', '.join(names)}")
+    lists = _companies_of_lists(tx)
+    if unknown := sorted(set(rule.watchlists) - lists.keys()):
+        raise UsageError(f"watchlists has no list {unknown[0]!r}; known: {', '.join(lists) or 'none yet'}")
+    return was
+
+
+def rename_in_rules(tx: Transaction, field: Literal["inhibited_by", "watchlists"], was: str, name: str) -> None:
+    """Rules that name another rule, or a list, follow its new name."""
+    statement = text("""
+        UPDATE rules SET spec = jsonb_set(spec, ARRAY[:field], (
+            SELECT jsonb_agg(CASE WHEN one = :was THEN :name ELSE one END)
+            FROM jsonb_array_elements_text(spec->:field) AS one))
+        WHERE spec->:field ? :was""")
+    tx.execute(statement, {"field": field, "was": was, "name": name})
 
 
 def seed_default_rule(tx: Transaction, now: datetime) -> None:
     """A fresh database watches everything for a surge of negative stories; a deleted default stays deleted."""
     tx.execute(text("LOCK TABLE rules IN SHARE ROW EXCLUSIVE MODE"))
     if not tx.execute(text("SELECT 1 FROM marks WHERE name = 'default rule'")).first():
-        save_rule(tx, Rule(), "tocsin", now)
+        if all(one.rule.name != DEFAULT_NAME for one in rules(tx)):
+            save_rule(tx, Rule(), "tocsin", now)
         tx.execute(text("INSERT INTO marks (name, at) VALUES ('default rule', :now)"), {"now": now})
 
 
@@ -83,5 +143,10 @@ def enable_rule(tx: Transaction, rule: int, enabled: bool, who: str, now: dateti
 
 
 def delete_rule(tx: Transaction, rule: int) -> None:
-    """Its past episodes stay, under no rule."""
+    """Its past episodes stay, under no rule. UsageError while another rule waits for it."""
+    statement = text("""
+        SELECT other.name FROM rules other JOIN rules this ON other.spec->'inhibited_by' ? this.name
+        WHERE this.id = :rule ORDER BY other.id""")
+    if held := list(tx.execute(statement, {"rule": rule}).scalars()):
+        raise UsageError(f"{', '.join(held)} keeps quiet while it rings (inhibited_by); take it out there first")
     tx.execute(text("DELETE FROM rules WHERE id = :rule"), {"rule": rule})

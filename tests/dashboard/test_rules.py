@@ -55,7 +55,7 @@ def test_a_rule_tried_on_a_few_days_keeps_no_level_from_them_and_is_measured_lat
 
 
 def test_a_tried_rule_is_saved_with_its_measured_rate(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.acts.LEAST_PAST", timedelta(days=3))
+    monkeypatch.setattr("monitor.alerts.past.LEAST_PAST", timedelta(days=3))
     page = run_page("rules", rule="new")
     page.text_input(key="name-0").set_value("Strict")
     page.number_input(key="amount-0").set_value(0.5)

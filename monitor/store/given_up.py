@@ -1,0 +1,46 @@
+"""Messages that no channel took and that are tried no more: seen, and sent again when somebody asks for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from monitor.store.alerts import Transaction
+
+_ADDRESS = re.compile(r"\S+://\S+")
+
+
+class GivenUp(NamedTuple):
+    """One such message."""
+
+    id: int
+    channel: str
+    title: str
+    episode: str | None
+    """None for digests and notices."""
+    attempts: int
+    at: datetime
+    error: str
+    """Why the channel did not take it; addresses, which may hold secrets, are masked."""
+
+
+def given_up(tx: Transaction, limit: int = 50) -> tuple[int, list[GivenUp]]:
+    """How many there are, and the newest of them."""
+    count = int(tx.execute(text("SELECT count(*) FROM outbox WHERE gave_up_at IS NOT NULL")).scalar_one())
+    statement = text("""
+        SELECT id, channel, coalesce(message->>'title', ''), episode, attempts, gave_up_at, coalesce(error, '')
+        FROM outbox WHERE gave_up_at IS NOT NULL ORDER BY gave_up_at DESC, id DESC LIMIT :limit""")
+    found = [GivenUp(*row) for row in tx.execute(statement, {"limit": limit})]
+    return count, [one._replace(error=_ADDRESS.sub("***", one.error)) for one in found]
+
+
+def send_again(tx: Transaction, who: str, now: datetime, ids: Sequence[int] | None = None) -> int:
+    """Let them wait for the sender anew, at once, under their old keys; all of them without `ids`. How many do."""
+    statement = text("""
+        UPDATE outbox SET gave_up_at = NULL, attempts = 0, next_at = :now, asked_by = :who
+        WHERE gave_up_at IS NOT NULL AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids))""")
+    return tx.execute(statement, {"now": now, "who": who, "ids": None if ids is None else list(ids)}).rowcount
