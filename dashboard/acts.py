@@ -1,20 +1,20 @@
-"""The dashboard's only writes: verdicts, silences, labels, rules. Each says who; none happens on a mere visit."""
+"""The dashboard's only writes: verdicts, silences, labels, rules, lists. Each says who; none happens on a visit."""
 
 from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 
 import streamlit as st
 
 from dashboard import data
 from monitor.alerts.past import Trial
-from monitor.alerts.rules import Rule
+from monitor.alerts.rules import Rule, StoredRule
 from monitor.backtest_command import trial_of
 from monitor.errors import UsageError
 from monitor.markets import load_markets
-from monitor.store import engine, outbox, rules
+from monitor.store import engine, given_up, outbox, rules, watchlists
 from monitor.store.labels import Label, Task, add_labels
 
 
@@ -31,16 +31,25 @@ def judge(episode: str, verdict: outbox.Verdict, note: str = "") -> None:
     data.forget_alerts()
 
 
-def silence(scope: str, length: timedelta, comment: str) -> None:
-    now = data.now()
+def silence(scope: str, until: datetime, comment: str, rule: int | None = None) -> None:
+    """Nobody is told of the scope until then, by one rule or by all. UsageError without a reason or a time to come."""
+    if not comment.strip():
+        raise UsageError("say why: whoever misses an alert will want to know")
     with engine.transaction(_database()) as tx:
-        outbox.silence(tx, scope, now + length, who(), comment, now)
+        outbox.silence(tx, scope, until, who(), comment.strip(), data.now(), rule)
     data.forget_alerts()
 
 
 def end_silence(id: int) -> None:
     with engine.transaction(_database()) as tx:
-        outbox.end_silence(tx, id, data.now())
+        outbox.end_silence(tx, id, who(), data.now())
+    data.forget_alerts()
+
+
+def send_again() -> None:
+    """All messages that were given up wait for the sender anew."""
+    with engine.transaction(_database()) as tx:
+        given_up.send_again(tx, who(), data.now())
     data.forget_alerts()
 
 
@@ -68,14 +77,49 @@ def save_rule(rule: Rule, trial: Trial, *, enabled: bool) -> int:
     rate = trial.rate if trial.is_measured else None
     with engine.transaction(_database()) as tx:
         id = rules.save_rule(tx, rule, who(), data.now(), enabled=enabled, level=level, rate=rate)
-    data.rules.clear()
+    data.forget_rules()
     return id
+
+
+def keep_rule(rule: Rule, stored: StoredRule) -> int:
+    """Keep a rule that rings as the stored one does, with what was measured of that; its id."""
+    with engine.transaction(_database()) as tx:
+        id = rules.save_rule(
+            tx,
+            rule,
+            who(),
+            data.now(),
+            enabled=stored.enabled,
+            level=stored.level,
+            rate=stored.rate,
+            measured_at=stored.measured_at,
+        )
+    data.forget_rules()
+    return id
+
+
+def delete_rule(id: int) -> None:
+    with engine.transaction(_database()) as tx:
+        rules.delete_rule(tx, id)
+    data.forget_rules()
+
+
+def save_watchlist(name: str, companies: Sequence[str], was: str | None) -> None:
+    with engine.transaction(_database()) as tx:
+        watchlists.save_watchlist(tx, name, companies, who(), data.now(), was)
+    data.forget_rules()
+
+
+def delete_watchlist(name: str) -> None:
+    with engine.transaction(_database()) as tx:
+        watchlists.delete_watchlist(tx, name)
+    data.forget_rules()
 
 
 def enable_rule(id: int, enabled: bool) -> None:
     with engine.transaction(_database()) as tx:
         rules.enable_rule(tx, id, enabled, who(), data.now())
-    data.rules.clear()
+    data.forget_rules()
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda database: database.dispose())

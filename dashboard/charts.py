@@ -19,6 +19,7 @@ from dashboard.markup import scope_name
 from dashboard.theme import Palette
 from dashboard.usual import Usual
 from monitor.alerts.episodes import Episode
+from monitor.alerts.past import Trial
 from monitor.store.reads import Point
 from monitor.types import Sentiment
 
@@ -95,11 +96,12 @@ def rung(
     table: pd.DataFrame,
     view: View,
     palette: Palette,
-    episodes: Sequence[Episode],
+    trial: Trial,
     names: Mapping[str, str],
     sentiment: Sentiment,
 ) -> go.Figure:
-    """All stories of a sentiment over a past, and above them a mark where a rule would have rung."""
+    """All stories of a sentiment over a past, and above them a mark where a rule would have rung: full where it was
+    useful, hollow where it was noise."""
     figure = go.Figure()
     colour = palette.positive if sentiment == "positive" else palette.negative
     values = table["positive" if sentiment == "positive" else "negative"]
@@ -110,11 +112,18 @@ def rung(
         hovertemplate="%{x|%a %-d %b}: %{y:.0f} stories<extra></extra>",
     )
     top = float(values.max() or 1) * 1.12
+    first = {one.incident: one for one in sorted(trial.episodes, key=lambda one: one.detected, reverse=True)}
+    episodes = list(first.values())
+    marks = [trial.marks.get(one.incident) for one in episodes]
     figure.add_scatter(
         x=local(utc([one.detected for one in episodes]), view.zone),
         y=[top] * len(episodes),
         mode="markers",
-        marker={"symbol": "triangle-down", "size": 10, "color": palette.ink},
+        marker={
+            "symbol": ["triangle-down-open" if said is False else "triangle-down" for said in marks],
+            "size": 10,
+            "color": [palette.accent if said else palette.ink for said in marks],
+        },
         customdata=[scope_name(one.scope, names) for one in episodes],
         hovertemplate="%{customdata}<br>%{x|%a %-d %b %H:%M}<extra></extra>",
     )

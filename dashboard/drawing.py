@@ -51,7 +51,7 @@ def dress(figure: go.Figure, view: View, palette: Palette, height: int) -> None:
         tickfont={"size": 11},
     )
     days = view.grain.length.days
-    figure.update_xaxes(tickformat="%H:%M\n%a %-d %b" if days <= 1 else "%a %-d\n%b" if days <= 7 else "%-d\n%b %Y")
+    figure.update_xaxes(tickformat="%H:%M\n%a %-d %b" if days <= 3 else "%a %-d\n%b" if days <= 7 else "%-d\n%b %Y")
     figure.update_yaxes(gridcolor=palette.line, gridwidth=1, zeroline=False, ticks="", tickfont={"size": 11})
 
 

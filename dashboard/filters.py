@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from monitor.store.reads import WEEK, StoredMinutes
 from monitor.types import KINDS, Kind, Scope
 
-WindowName = Literal["6h", "24h", "7d", "30d", "90d"]
+WindowName = Literal["6h", "24h", "3d", "7d", "30d", "90d"]
+WINDOWS: tuple[WindowName, ...] = ("6h", "24h", "7d", "30d", "90d")
+"""What readers choose from; three days are an alert's own."""
 DEFAULT_WINDOW: WindowName = "24h"
 KIND_CHOICES: dict[str, tuple[Kind, ...]] = {
     "All": KINDS,
@@ -38,6 +40,7 @@ class Grain:
 GRAINS: dict[WindowName, Grain] = {
     "6h": Grain(timedelta(hours=6), 5, timedelta(minutes=10), 5, timedelta(minutes=15), "6 hours"),
     "24h": Grain(timedelta(hours=24), 5, timedelta(minutes=30), 60, timedelta(hours=1), "24 hours"),
+    "3d": Grain(timedelta(days=3), 5, timedelta(minutes=30), 60, timedelta(hours=3), "3 days"),
     "7d": Grain(timedelta(days=7), 60, timedelta(hours=3), 60, timedelta(hours=6), "7 days"),
     "30d": Grain(timedelta(days=30), 60, timedelta(hours=12), 60, timedelta(days=1), "30 days"),
     "90d": Grain(timedelta(days=90), 60, timedelta(days=1), 1440, timedelta(days=3), "90 days"),
@@ -99,7 +102,7 @@ class Sums:
 
 def sums_window(view: View) -> Sums:
     """The window for lists of many scopes: exact up to a week, then whole UTC days, at most the last 30."""
-    stored: StoredMinutes = {"6h": 5, "24h": 5, "7d": 60, "30d": 1440, "90d": 1440}[view.window]  # type: ignore[assignment]
+    stored: StoredMinutes = {"6h": 5, "24h": 5, "3d": 60, "7d": 60, "30d": 1440, "90d": 1440}[view.window]  # type: ignore[assignment]
     bucket = timedelta(minutes=stored)
     until = ceil_to(view.until, bucket, EPOCH)
     return Sums(until - min(view.grain.length, SUMS_LENGTH), until, stored)

@@ -62,6 +62,14 @@ def empty(words: str, detail: str = "") -> str:
     return f'<div class="t-empty"><b>{escape(words)}</b> {escape(detail)}</div>'
 
 
+def note(words: str) -> str:
+    return f'<div class="t-note">{escape(words)}</div>'
+
+
+def note_link(words: str, href: str) -> str:
+    return f'<div class="t-note">{link(words, href)}</div>'
+
+
 def mark(sentiment: str | None) -> str:
     """A sign for a sentiment: shape and colour both say it, and a screen reader hears it."""
     tone, sign = _MARKS.get(sentiment or "", ("t-neu", "·"))
@@ -152,14 +160,7 @@ def news_list(
 def _news_item(
     row: Headline, zone: tzinfo, now: datetime, params: Mapping[str, str | None], here: Mapping[str, str] | None
 ) -> str:
-    title = escape(row.title)
-    url = safe_url(row.url)
-    if url:
-        title = (
-            f'<a class="head" href="{escape(url, quote=True)}" target="_blank" rel="noopener noreferrer">{title}</a>'
-        )
-    else:
-        title = f'<span class="head">{title}</span>'
+    title = outward(row.title, row.url)
     meta = [escape(row.publisher)]
     if row.publishers > 1:
         meta[0] += f" + {row.publishers - 1} more"
@@ -179,6 +180,15 @@ def _news_item(
         f"<li>{clock(row.counted_at, zone, now)}{mark(row.sentiment)}"
         f'<div>{title} <span class="meta"> {" · ".join(meta)}{fix}</span></div></li>'
     )
+
+
+def outward(words: str, url: str | None) -> str:
+    """A headline that leads to its publisher's page, in a tab of its own; without a safe URL the words alone."""
+    safe = safe_url(url)
+    if safe is None:
+        return f'<span class="head">{escape(words)}</span>'
+    href = escape(safe, quote=True)
+    return f'<a class="head" href="{href}" target="_blank" rel="noopener noreferrer">{escape(words)}</a>'
 
 
 def link(words: str, href: str) -> str:

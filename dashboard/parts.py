@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from html import escape
 from typing import ParamSpec
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import charts, chosen, data, markup
 from dashboard.filters import (
     ANY_KIND,
     DEFAULT_WINDOW,
-    GRAINS,
     KIND_CHOICES,
+    WINDOWS,
     View,
     moment,
     stamp,
@@ -49,6 +51,14 @@ def zone() -> ZoneInfo:
     return ZoneInfo(zone_name())
 
 
+@contextmanager
+def side_by_side(*, shown_first: bool) -> Iterator[tuple[DeltaGenerator, DeltaGenerator]]:
+    """A list and what is picked of it; on a narrow screen one above the other, the picked one first where asked."""
+    with st.container(key="picked-first" if shown_first else "list-first"):
+        left, right = st.columns([1, 2.1], gap="large")
+        yield left, right
+
+
 def filters(title: str, picker: Callable[[], None] | None = None) -> View:
     """Title, picker and filters on one line; both filters live in the URL and follow from page to page."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
@@ -58,7 +68,7 @@ def filters(title: str, picker: Callable[[], None] | None = None) -> View:
         st.space("stretch")
         window = st.segmented_control(
             "Window",
-            list(GRAINS),
+            WINDOWS,
             default=DEFAULT_WINDOW,
             required=True,
             key="window",
@@ -78,6 +88,51 @@ def filters(title: str, picker: Callable[[], None] | None = None) -> View:
     if not view.is_live:
         _say_fixed(view)
     return view
+
+
+def url_choice(label: str, name: str, options: Mapping[str, str]) -> str:
+    """One of the options (what the URL holds -> words), kept in the URL under `name`; the first stands for nothing."""
+    keys = list(options)
+    asked = st.query_params.get(name, "")
+    if asked not in options:
+        chosen.forget(name)
+        asked = keys[0]
+    picked = st.selectbox(
+        label,
+        keys,
+        keys.index(asked),
+        format_func=lambda key: options.get(key, key),
+        key=f"choice-{name}",
+        label_visibility="collapsed",
+    )
+    if picked != asked:
+        chosen.forget("show", "episode")
+        if picked == keys[0]:
+            chosen.forget(name)
+        else:
+            st.query_params[name] = picked
+    return picked
+
+
+def forget_choices(*names: str) -> None:
+    chosen.forget(*names, "show", "episode")
+    for name in names:
+        st.session_state.pop(f"choice-{name}", None)
+
+
+def minute(at: datetime) -> datetime:
+    """The whole minute before: caches answer what is asked again within it."""
+    return at.replace(second=0, microsecond=0)
+
+
+def act(does: Callable[[], object]) -> None:
+    """Do it, show it; what is refused becomes a sentence."""
+    try:
+        does()
+    except TocsinError as error:
+        st.html(markup.empty("That was not saved.", str(error)))
+        return
+    st.rerun()
 
 
 def current(view: View) -> View:

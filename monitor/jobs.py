@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -257,8 +257,3 @@ def notify_test(settings: Settings, name: str, now: datetime) -> str:
     sender = Sender(allow_private=settings.allow_private_urls)
     sender.send(channels[name], message, f"test:{name}:{now.isoformat()}", Links(), now)
     return f"sent a test message through {name} ({channels[name].masked})"
-
-
-def channel_names(urls: Sequence[str]) -> dict[str, str]:
-    """Name -> masked URL, for pages that let people choose routes."""
-    return {name: one.masked for name, one in channels_of(urls).items()}

@@ -59,7 +59,7 @@ def test_a_silence_ended_early_tells_at_once(world: World) -> None:
     world.crisis()
     world.tick(5)
     with transaction(world.database) as tx:
-        outbox.end_silence(tx, id, world.at)
+        outbox.end_silence(tx, id, "ann", world.at)
     world.tick(1)
     assert world.told() == ["first"]
 

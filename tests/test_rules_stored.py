@@ -200,7 +200,8 @@ def test_an_unknown_rule_is_answered_with_those_there_are(world: World) -> None:
 )
 def test_a_trial_is_said_in_one_sentence(incidents: int, noise: int, useful: int, said: str) -> None:
     episodes = tuple(replace(EPISODE, id=f"e{one}", incident=f"i{one}") for one in range(incidents))
-    assert verdict(Trial(episodes, {}, 2.0, 0.2, noise, useful, 90 / 7, True)) == said
+    marks = {f"i{one}": one >= noise for one in range(noise + useful)}
+    assert verdict(Trial(episodes, {}, 2.0, 0.2, marks, 90 / 7, True)) == said
 
 
 def test_a_word_on_a_real_alert_counts_in_the_trial(world: World, capsys: pytest.CaptureFixture[str]) -> None:

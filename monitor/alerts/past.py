@@ -74,9 +74,8 @@ class Trial(NamedTuple):
     level: float
     rate: float
     """False alarms a week: incidents that nobody marked as useful."""
-    marked_noise: int
-    """Incidents that somebody marked so; of one marked both ways, useful counts."""
-    marked_useful: int
+    marks: Mapping[str, bool]
+    """By incident, where somebody said so: useful, else noise. Of one marked both ways, useful counts."""
     weeks: float
     is_measured: bool
     """The past was long enough for level and rate to be kept with the rule."""
@@ -84,6 +83,14 @@ class Trial(NamedTuple):
     @property
     def incidents(self) -> int:
         return len({one.incident for one in self.episodes})
+
+    @property
+    def marked_useful(self) -> int:
+        return sum(self.marks.values())
+
+    @property
+    def marked_noise(self) -> int:
+        return len(self.marks) - self.marked_useful
 
 
 def past_of(
@@ -142,20 +149,12 @@ def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = ()) -> Tr
     found = _Run(past, levels).episodes()
     stories = {id: evidence for id, (_, evidence) in found.items()}
     episodes = tuple(sorted((one for one, _ in found.values()), key=lambda one: one.opened_at))
-    said = {id: _verdict(episode, verdicts) for id, (episode, _) in found.items()}
-    useful = {episode.incident for episode in episodes if said[episode.id] is True}
-    false = {episode.incident for episode in episodes} - useful
-    noise = {episode.incident for episode in episodes if said[episode.id] is False} - useful
-    return Trial(
-        episodes,
-        stories,
-        levels.open,
-        len(false) / past.weeks,
-        len(noise),
-        len(useful),
-        past.weeks,
-        past.is_long_enough,
-    )
+    marks: dict[str, bool] = {}
+    for one in episodes:
+        if (said := _verdict(one, verdicts)) is not None:
+            marks[one.incident] = said or marks.get(one.incident, False)
+    rate = (len({one.incident for one in episodes}) - sum(marks.values())) / past.weeks
+    return Trial(episodes, stories, levels.open, rate, marks, past.weeks, past.is_long_enough)
 
 
 def _verdict(episode: Episode, verdicts: Sequence[Verdict]) -> bool | None:

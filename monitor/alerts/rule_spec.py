@@ -71,7 +71,7 @@ def faults_of(rule: Rule, exchanges: Mapping[str, Market] = NO_EXCHANGES) -> Ite
 
 def _faulty_scope(rule: Rule) -> Iterator[Fault]:
     if not rule.name.strip():
-        yield Fault("name", "must not be empty: it stands in lists and in --rule")
+        yield Fault("name", "must not be empty: people and --rule call it so")
     if not rule.kinds or set(rule.kinds) - set(KINDS):
         yield Fault("kinds", f"must be one or more of {', '.join(KINDS)}")
     if rule.sentiment not in ("negative", "positive"):
@@ -105,9 +105,9 @@ def _faulty_hours(rule: Rule) -> Iterator[Fault]:
     if not _is_zone(rule.zone):
         yield Fault("zone", f"{rule.zone!r} is unknown; name one like Europe/Berlin")
     if not _are_hours(rule.hours):
-        yield Fault("hours", 'must be two different times like ["09:00", "17:30"]')
+        yield Fault("hours", "must be two different times, such as 09:00 and 17:30")
     if not _are_hours(rule.quiet):
-        yield Fault("quiet", 'must be two different times like ["22:00", "07:00"]')
+        yield Fault("quiet", "must be two different times, such as 22:00 and 07:00")
     if rule.market and rule.market not in EXCHANGES:
         yield Fault("market", f"{rule.market!r} is unknown; name one of {', '.join(EXCHANGES)}")
     if rule.market and rule.hours:

@@ -189,6 +189,7 @@ silences = Table(
     Column("who", Text, nullable=False),
     Column("comment", Text, nullable=False),
     _time("at"),
+    Column("ended_by", Text),  # who ended it before its time
 )
 
 feedback = Table(  # never overwritten: the newest verdict of an episode stands

@@ -219,9 +219,10 @@ def silence(
     return int(tx.execute(statement, values).scalar_one())
 
 
-def end_silence(tx: Transaction, id: int, now: datetime) -> None:
+def end_silence(tx: Transaction, id: int, who: str, now: datetime) -> None:
     """End it now; what it held is told if it still rings."""
-    tx.execute(text("UPDATE silences SET ends = :now WHERE id = :id AND ends > :now"), {"id": id, "now": now})
+    statement = text("UPDATE silences SET ends = :now, ended_by = :who WHERE id = :id AND ends > :now")
+    tx.execute(statement, {"id": id, "who": who, "now": now})
 
 
 def give_feedback(tx: Transaction, episode: str, verdict: Verdict, who: str, now: datetime, note: str = "") -> bool:

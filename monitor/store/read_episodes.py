@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Engine, text
 
 from monitor.alerts.episodes import Episode
 from monitor.store.reads import read
+
+State = Literal["open", "over", "unmarked", "useful", "noise"]
 
 
 class Verdict(NamedTuple):
@@ -28,6 +30,7 @@ class Told(NamedTuple):
     reason: str
     at: datetime
     sent_at: datetime | None
+    gave_up_at: datetime | None
     error: str | None
 
 
@@ -39,6 +42,18 @@ class Silence(NamedTuple):
     ends: datetime
     who: str
     comment: str
+    ended_by: str | None
+
+
+class Wanted(NamedTuple):
+    """Which episodes a list shows; None: whichever."""
+
+    state: State | None = None
+    since: datetime | None = None
+    """Those that ran then or later."""
+    rule: int | None = None
+    scope: str | None = None
+    """This scope, what lies inside it, and what rose with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,20 @@ LEFT JOIN LATERAL (SELECT f.verdict FROM feedback f WHERE f.episode = e.id AND f
 LEFT JOIN LATERAL (SELECT f.who FROM feedback f WHERE f.episode = e.id ORDER BY f.id LIMIT 1) acknowledged ON true
 """
 _RUNNING = text(_EPISODES + "WHERE e.phase <> 'closed' ORDER BY e.peak DESC, e.opened_at DESC LIMIT :limit")
-_OVER = text(_EPISODES + "WHERE e.phase = 'closed' ORDER BY e.opened_at DESC LIMIT :limit")
+_STATES: dict[State | None, str] = {
+    None: "",
+    "open": "AND e.phase <> 'closed'",
+    "over": "AND e.phase = 'closed'",
+    "unmarked": "AND verdict.verdict IS NULL",
+    "useful": "AND verdict.verdict = 'useful'",
+    "noise": "AND verdict.verdict = 'noise'",
+}
+_WANTED = """WHERE (e.phase = 'closed') = :over
+  AND (CAST(:since AS timestamptz) IS NULL OR e.phase <> 'closed' OR coalesce(e.ended, e.opened_at) >= :since)
+  AND (CAST(:rule AS int) IS NULL OR e.rule = :rule)
+  AND (CAST(:scope AS text) IN ('', 'all') OR e.scope = :scope OR :scope = ANY(e.also)
+       OR starts_with(e.scope, :scope || '|') OR right(e.scope, length(:scope) + 1) = '|' || :scope)
+"""
 _ONE = text(_EPISODES + "WHERE e.id = :id")
 
 
@@ -73,9 +101,19 @@ def running_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
     return [_seen(row) for row in read(engine, _RUNNING, {"limit": limit})]
 
 
-def past_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
-    """The closed ones, newest first."""
-    return [_seen(row) for row in read(engine, _OVER, {"limit": limit})]
+def wanted_episodes(engine: Engine, wanted: Wanted, *, over: bool, limit: int) -> tuple[int, list[SeenEpisode]]:
+    """How many closed (or not closed) episodes there are of those wanted, and the first: newest, or rarest if open."""
+    order = "e.opened_at DESC, e.id" if over else "e.peak DESC, e.opened_at DESC, e.id"
+    asked = f"{_EPISODES} {_WANTED} {_STATES[wanted.state]}"
+    values = {"over": over, "since": wanted.since, "rule": wanted.rule, "scope": wanted.scope or ""}
+    count = read(engine, text(f"SELECT count(*) FROM ({asked}) found"), values)[0][0]  # noqa: S608 (constants)
+    rows = read(engine, text(f"{asked} ORDER BY {order} LIMIT :limit"), {**values, "limit": limit})
+    return count, [_seen(row) for row in rows]
+
+
+def scopes_with_episodes(engine: Engine) -> list[str]:
+    """Keys of all scopes that ever rang."""
+    return [row[0] for row in read(engine, text("SELECT DISTINCT scope FROM episodes ORDER BY 1"), {})]
 
 
 def episode(engine: Engine, id: str) -> SeenEpisode | None:
@@ -107,21 +145,21 @@ def verdicts(engine: Engine, id: str) -> list[Verdict]:
 def told(engine: Engine, id: str) -> list[Told]:
     """When which channel was told of an episode."""
     statement = text(
-        """SELECT t.channel, t.reason, t.at, o.sent_at, o.error FROM told t
-           LEFT JOIN LATERAL (SELECT sent_at, error FROM outbox o WHERE o.episode = t.episode
+        """SELECT t.channel, t.reason, t.at, o.sent_at, o.gave_up_at, o.error FROM told t
+           LEFT JOIN LATERAL (SELECT sent_at, gave_up_at, error FROM outbox o WHERE o.episode = t.episode
                               AND o.channel = t.channel AND o.created_at = t.at LIMIT 1) o ON true
            WHERE t.episode = :id ORDER BY t.id"""
     )
     return [Told(*row) for row in read(engine, statement, {"id": id})]
 
 
-def silences(engine: Engine, now: datetime) -> list[Silence]:
-    """Those that hold now or later."""
+def silences(engine: Engine, since: datetime) -> list[Silence]:
+    """Those that end after then, the first to end first."""
     statement = text(
-        """SELECT s.id, s.scope, r.name, s.starts, s.ends, s.who, s.comment
-           FROM silences s LEFT JOIN rules r ON r.id = s.rule WHERE s.ends > :now ORDER BY s.ends"""
+        """SELECT s.id, s.scope, r.name, s.starts, s.ends, s.who, s.comment, s.ended_by
+           FROM silences s LEFT JOIN rules r ON r.id = s.rule WHERE s.ends > :since ORDER BY s.ends, s.id"""
     )
-    return [Silence(*row) for row in read(engine, statement, {"now": now})]
+    return [Silence(*row) for row in read(engine, statement, {"since": since})]
 
 
 def _seen(row: Any) -> SeenEpisode:

@@ -195,3 +195,12 @@ def _strongest(*probabilities: float | None) -> Sentiment | None:
         return None
     named: dict[Sentiment, float] = {"negative": negative, "neutral": neutral, "positive": positive}
     return max(named, key=lambda name: named[name])
+
+
+def publisher_families(engine: Engine, newest: int = 2000) -> list[str]:
+    """Families of the feeds and of the newest articles, comments' authors left out."""
+    statement = text("""
+        SELECT family FROM feeds WHERE kind <> 'comment' UNION
+        SELECT family FROM (SELECT family, kind FROM articles ORDER BY counted_at DESC LIMIT :newest) lately
+        WHERE kind <> 'comment' ORDER BY 1""")
+    return [row[0] for row in read(engine, statement, {"newest": newest})]

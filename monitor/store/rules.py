@@ -59,9 +59,11 @@ def save_rule(
     enabled: bool = True,
     level: float | None = None,
     rate: float | None = None,
+    measured_at: datetime | None = None,
 ) -> int:
-    """Make a rule (its id is 0), or change the one of that id, its name too; its id. Without a rate: measured anew.
+    """Make a rule (its id is 0), or change the one of that id, its name too; its id.
 
+    A rate was measured now, or when `measured_at` says; without either it is measured anew.
     UsageError for a wrong rule, another's name, and rules or watch-lists that it names and that are not there.
     """
     refuse_faults(rule)
@@ -73,7 +75,7 @@ def save_rule(
         "enabled": enabled,
         "level": level,
         "rate": rate,
-        "measured_at": None if rate is None else now,
+        "measured_at": measured_at or (None if rate is None else now),
         "who": who,
         "now": now,
     }

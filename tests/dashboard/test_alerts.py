@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -12,11 +12,12 @@ from conftest import Open, run_page, words
 from streamlit.testing.v1 import AppTest
 
 from dashboard import telling
+from dashboard.episode import view_around
 from monitor.alerts import links
 from monitor.alerts.episodes import Episode
 
 NOW = datetime(2026, 3, 10, 9, 7, tzinfo=UTC)
-WRITTEN = ("feedback", "silences", "labels", "rules", "episodes")
+WRITTEN = ("feedback", "silences", "labels", "rules", "episodes", "watchlists", "outbox")
 
 
 @pytest.fixture
@@ -89,17 +90,156 @@ def test_the_newest_verdict_stands_and_the_older_one_is_kept(fresh: str) -> None
 
 def test_a_silence_is_kept_with_its_end_and_can_be_ended(fresh: str) -> None:
     page = run_page("alerts")
-    page.text_input[0].set_value("known")
+    page.text_input(key="silence-comment").set_value("known")
     page.button(key="FormSubmitter:silence-Silence").click().run()
-    assert rows(fresh, "SELECT scope, who, comment, ends - starts = interval '8 hours' FROM silences") == [
-        ("company:NRVN", "grace", "known", True)
+    assert rows(fresh, "SELECT scope, who, comment, round(extract(epoch FROM ends - starts) / 60) FROM silences") == [
+        ("company:NRVN", "grace", "known", 8 * 60)
     ]
     assert "known" in words(page)
     press(page, "end-1")
-    assert rows(fresh, "SELECT count(*) FROM silences WHERE ends > now()") == [(0,)]
+    assert rows(fresh, "SELECT ended_by, ends <= now() FROM silences") == [("grace", True)]
+    assert "ended by grace" in words(page)
 
 
-@pytest.mark.parametrize("module", ["overview", "alerts", "feeds"])
+def test_a_silence_is_made_without_an_alert_for_one_rule_and_until_any_time(fresh: str) -> None:
+    page = run_page("alerts")
+    page.selectbox(key="silence-company").set_value("ALBT")
+    page.selectbox(key="silence-topic").set_value("Earnings")
+    page.selectbox(key="silence-rule").set_value("Negative surge")
+    page.segmented_control(key="silence-for").set_value("1 week")
+    page.text_input(key="silence-why").set_value("results are due")
+    press(page, "silence-now")
+    assert rows(
+        fresh, "SELECT scope, rule, who, comment, round(extract(epoch FROM ends - starts) / 60) FROM silences"
+    ) == [("company:ALBT|topic:Earnings", 1, "grace", "results are due", 7 * 24 * 60)]
+    assert "Albita Bank · Earnings</b> by rule Negative surge until" in words(page)
+
+
+def test_a_silence_without_a_reason_is_refused(fresh: str) -> None:
+    assert "say why" in words(press(run_page("alerts"), "silence-now"))
+    assert rows(fresh, "SELECT count(*) FROM silences") == [(0,)]
+
+
+def test_silences_can_be_made_before_any_alert_has_rung(database_url: str, point_at: Callable[[str], None]) -> None:
+    point_at(database_url)
+    assert run_page("alerts").button(key="silence-now").label.startswith("Silence, as ")
+
+
+def ring(url: str, number: int) -> None:
+    """So many more alerts that are over, one an hour, at companies in turn."""
+    with psycopg.connect(url) as connection:
+        for one in range(number):
+            since = datetime.now(UTC) - timedelta(hours=one + 3)
+            values = {
+                "id": f"{one:012x}",
+                "scope": f"company:C{one % 4}|topic:Macro",
+                "phase": "closed",
+                "since": since,
+            }
+            values |= {"ended": since + timedelta(hours=1), "seen": 9, "severity": 1.0, "publishers": 3, "also": []}
+            values |= {"missing": [], "rule": 1, "model": 1, "number": one + 2}
+            connection.execute("INSERT INTO incidents VALUES (%(id)s, %(since)s, %(ended)s)", values)
+            connection.execute(seed._EPISODE.replace("%(scope)s, 1,", "%(scope)s, %(number)s,"), values)
+
+
+def shown(page: AppTest) -> int:
+    return words(page).count('class="t-pick')
+
+
+def test_a_list_says_when_it_ends_at_its_limit_and_shows_more(fresh: str) -> None:
+    ring(fresh, 60)
+    page = run_page("alerts")
+    assert "the 25 newest of 61" in words(page)
+    assert shown(page) == 1 + 25
+    press(page, "more")
+    assert page.query_params["show"] == "50"
+    assert shown(page) == 1 + 50
+    assert shown(run_page("alerts", show="75")) == 1 + 61
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ({}, 14),
+        ({"state": "open"}, 1),
+        ({"state": "over"}, 13),
+        ({"state": "noise"}, 1),
+        ({"state": "useful"}, 0),
+        ({"state": "unmarked"}, 13),
+        ({"period": "1d"}, 13),
+        ({"period": "30d"}, 14),
+        ({"rule": "1"}, 14),
+        ({"about": "company:C1|topic:Macro"}, 3),
+        ({"about": "topic:Dividend"}, 1),
+        ({"about": "company:NRVN", "state": "over"}, 0),
+        ({"about": "no such"}, 14),
+        ({"state": "no such", "show": "x", "rule": "99"}, 14),
+    ],
+)
+def test_alerts_are_found_by_state_period_rule_and_scope_from_the_url(
+    fresh: str, asked: dict[str, str], count: int
+) -> None:
+    ring(fresh, 12)
+    assert shown(run_page("alerts", **asked)) == count
+
+
+def test_a_filter_goes_into_the_url_and_out_of_it(fresh: str) -> None:
+    ring(fresh, 3)
+    page = run_page("alerts", episode=seed.PAST)
+    page.selectbox(key="choice-state").set_value("noise").run()
+    assert page.query_params["state"] == "noise"
+    assert "episode" not in page.query_params
+    assert "Dividend: 7 negative stories" in words(page)
+    press(page, "clear")
+    assert "state" not in page.query_params
+    assert shown(page) == 5
+
+
+def test_links_to_alerts_keep_the_filter(opened: Open) -> None:
+    assert f"alerts?state=noise&amp;episode={seed.PAST}" in words(opened("alerts", state="noise"))
+
+
+def give_up(url: str, channel: str, error: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            """INSERT INTO outbox (key, channel, episode, message, created_at, attempts, next_at, gave_up_at, error)
+               VALUES (%s, %s, %s, '{"sort":"first","title":"Norvane Motors: surge","lines":[]}', now(), 30, now(),
+                       now(), %s)""",
+            (channel, channel, seed.EPISODE, error),
+        )
+
+
+def test_what_was_not_delivered_is_told_with_its_reason_and_sent_again(fresh: str) -> None:
+    give_up(fresh, "desk", "HTTP 403 from https://hooks.example/T0KEN/secret")
+    page = run_page("alerts")
+    assert "One message was not delivered" in words(page)
+    assert "HTTP 403 from ***" in words(page)
+    assert "T0KEN" not in words(page)
+    press(page, "send-again")
+    assert rows(fresh, "SELECT gave_up_at, attempts, asked_by FROM outbox") == [(None, 0, "grace")]
+    assert "not delivered" not in words(page)
+
+
+def test_what_was_delivered_is_not_warned_of(opened: Open) -> None:
+    assert "not delivered" not in words(opened("alerts"))
+
+
+@pytest.mark.parametrize(
+    ("hours", "window", "ended"),
+    [(2, "3d", True), (2, "3d", False), (30, "7d", True), (100, "30d", False), (500, "90d", True)],
+)
+def test_the_chart_of_an_alert_holds_all_of_it_and_days_before(hours: float, window: str, ended: bool) -> None:
+    since = NOW - timedelta(hours=hours + 48 * ended)
+    end = since + timedelta(hours=hours)
+    values = dict.fromkeys(Episode.__slots__, None) | {"since": since, "ended": end if ended else None}
+    view = view_around(Episode(**values), NOW, "Europe/Berlin")  # type: ignore[arg-type]
+    assert view.window == window
+    assert view.since <= since - timedelta(days=2)
+    assert view.until >= end
+    assert view.until <= NOW + view.grain.step
+
+
+@pytest.mark.parametrize("module", ["overview", "alerts", "rules", "feeds"])
 def test_a_visit_changes_nothing(fresh: str, module: str) -> None:
     def state() -> list[list[tuple[object, ...]]]:
         return [rows(fresh, f"SELECT * FROM {table} ORDER BY 1") for table in WRITTEN]  # noqa: S608 (constants)

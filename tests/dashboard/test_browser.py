@@ -38,6 +38,7 @@ PAGES = (
     "/model",
     "/rules",
     "/rules?rule=new",
+    "/rules?list=new",
 )
 
 

@@ -1,4 +1,4 @@
-"""Watch-lists that rules name, and who asked for a message to be sent again."""
+"""Watch-lists that rules name; who ended a silence early, and who had a message sent again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,4 +16,5 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.add_column("silences", sa.Column("ended_by", sa.Text(), nullable=True))
     op.add_column("outbox", sa.Column("asked_by", sa.Text(), nullable=True))
