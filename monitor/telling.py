@@ -69,7 +69,7 @@ def _write(tx: Transaction, plan: Plan, rules: Mapping[int, Rule], readers: Read
         message = _message(tx, one, rules.get(one.episode.rule), readers)
         written += outbox.post(tx, one.channel, _key(one), message, now)
     for channel, many in plan.bundles.items():
-        key = f"list:{channel}:{many[0].episode.id}:{now:%Y%m%dT%H%M%S}"
+        key = f"list:{channel}:{many[0].episode.id}:{many[-1].episode.id}:{len(many)}:{now:%Y%m%dT%H%M%S}"
         written += outbox.post(tx, channel, key, _list(tx, many, rules, readers), now)
     outbox.log_told(tx, [*plan.single, *(one for many in plan.bundles.values() for one in many)], now)
     outbox.log_withheld(tx, plan.withheld, now)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -15,6 +16,7 @@ from monitor import troubles
 from monitor.alerts.channels import Channel, NotifyFailed
 from monitor.alerts.completeness import SilentFeed
 from monitor.alerts.message import Message, Naming
+from monitor.alerts.notices import Notice
 from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.render import Links
 from monitor.delivery import BACKLOG, GIVE_UP_AFTER, LEAST_ATTEMPTS, Postman, is_over, letters
@@ -22,6 +24,7 @@ from monitor.store import outbox, read_delivery
 from monitor.store.engine import open_database, transaction
 from monitor.store.outbox import Waiting
 from monitor.store.reads import open_for_reading
+from tests.test_alerts_stages import EPISODE
 
 NOW = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 NAMING = Naming({}, "http://127.0.0.1:8501")
@@ -190,6 +193,32 @@ def test_a_clock_that_was_set_back_delays_nothing_by_more_than_an_hour(world: Wo
     world.at = NOW
     world.run(MINUTE)
     assert world.titles("desk") == [message().title]
+
+
+def test_a_channel_that_hangs_without_a_word_is_away_too(world: World) -> None:
+    world.post("desk")
+    with transaction(world.database) as tx:
+        hour = NOW + timedelta(minutes=61)
+        assert list(troubles.away(read_delivery.channel_states(tx, hour), hour)) == ["desk"]
+        assert not troubles.away(read_delivery.channel_states(tx, NOW), NOW)
+
+
+def test_what_was_given_up_was_not_told_and_may_be_told_again(world: World) -> None:
+    told = Notice(EPISODE, "first", NOW, "desk")
+    once = msgspec.structs.replace(message(), episode=EPISODE.id)
+    with transaction(world.database) as tx:
+        outbox.post(tx, "desk", "key", once, NOW)
+        outbox.log_told(tx, [told], NOW)
+        assert len(outbox.told_before(tx, [EPISODE.incident])) == 1
+        assert not outbox.post(tx, "desk", "key", once, NOW)
+    world.away["desk"] = NotifyFailed("webhook answered 404", may_retry=False)
+    world.postman.deliver(world.database, NOW)
+    world.away.clear()
+    with transaction(world.database) as tx:
+        assert outbox.told_before(tx, [EPISODE.incident]) == []
+        assert outbox.post(tx, "desk", "key", once, NOW + MINUTE)
+    world.postman.deliver(world.database, NOW + MINUTE)
+    assert world.titles("desk") == [once.title]
 
 
 def test_a_message_that_another_version_wrote_is_told_as_far_as_it_can_be_read(world: World) -> None:

@@ -183,7 +183,8 @@ def ranked(evidence: Sequence[Evidence]) -> list[Evidence]:
 def story_line(one: Evidence) -> StoryLine:
     others = len(one.families) - 1
     told_by = f"{one.publisher} and {plural(others, 'other')}" if others > 0 else one.publisher
-    return StoryLine(one.title[:HEADLINE_CHARS], told_by, one.at, one.url)
+    title = one.title if len(one.title) <= HEADLINE_CHARS else f"{one.title[: HEADLINE_CHARS - 1].rstrip()}…"
+    return StoryLine(title, told_by, one.at, one.url)
 
 
 def episode_link(episode: Episode, dashboard_url: str) -> str:

@@ -33,8 +33,11 @@ class Waiting(NamedTuple):
 
 
 def told_before(tx: Transaction, incidents: Sequence[str]) -> list[ToldBefore]:
-    """The log of these incidents, oldest first."""
-    statement = text("SELECT incident, channel, reason, severity, at FROM told WHERE incident = ANY(:ids) ORDER BY id")
+    """The log of these incidents, oldest first; what never reached its channel was not told there."""
+    statement = text("""
+        SELECT incident, channel, reason, severity, at FROM told t WHERE incident = ANY(:ids) AND NOT EXISTS (
+          SELECT FROM outbox o WHERE o.episode = t.episode AND o.channel = t.channel AND o.created_at = t.at
+            AND o.gave_up_at IS NOT NULL) ORDER BY id""")
     return [ToldBefore(*row) for row in tx.execute(statement, {"ids": list(incidents)})]
 
 
@@ -119,11 +122,15 @@ def defer(tx: Transaction, held: Sequence[Held], now: datetime) -> None:
 
 
 def take_due(tx: Transaction, now: datetime) -> list[Held]:
-    """What was held until now, or by a silence ended early, taken out; each with its episode as it stands."""
+    """What was held until now, or by a silence ended early, taken out; each with its episode as it stands.
+
+    What was held at a time to come, by a clock that was set back since, is judged anew.
+    """
     rows = tx.execute(
         text("""
-        DELETE FROM deferred d WHERE until <= :now OR (why LIKE 'silenced%'
-          AND NOT EXISTS (SELECT 1 FROM silences s WHERE s.ends = d.until AND s.starts <= :now))
+        DELETE FROM deferred d WHERE until <= :now OR at > CAST(:now AS timestamptz) + interval '1 hour'
+          OR (why LIKE 'silenced%'
+              AND NOT EXISTS (SELECT 1 FROM silences s WHERE s.ends = d.until AND s.starts <= :now))
         RETURNING id, episode, channel, reason, why, until"""),
         {"now": now},
     ).all()
@@ -136,10 +143,12 @@ def take_due(tx: Transaction, now: datetime) -> list[Held]:
 
 
 def post(tx: Transaction, channel: str, key: str, message: Message, now: datetime) -> bool:
-    """Put a message into the outbox; False where this very one is there already."""
+    """Put a message into the outbox; False where this very one is there already, unless that was given up."""
     statement = text("""
         INSERT INTO outbox (key, channel, episode, message, created_at, attempts, next_at)
-        VALUES (:key, :channel, :episode, CAST(:message AS jsonb), :now, 0, :now) ON CONFLICT (key) DO NOTHING""")
+        VALUES (:key, :channel, :episode, CAST(:message AS jsonb), :now, 0, :now)
+        ON CONFLICT (key) DO UPDATE SET message = excluded.message, created_at = excluded.created_at, attempts = 0,
+          next_at = excluded.next_at, gave_up_at = NULL, error = NULL WHERE outbox.gave_up_at IS NOT NULL""")
     values = {
         "key": key,
         "channel": channel,

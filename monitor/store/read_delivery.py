@@ -56,7 +56,8 @@ class Held(NamedTuple):
 _CHANNELS = """
 WITH told AS (SELECT channel, max(sent_at) AS at FROM outbox WHERE created_at > :since GROUP BY channel),
      refused AS (SELECT o.* FROM outbox o JOIN told ON told.channel = o.channel
-                 WHERE created_at > :since AND o.sent_at IS NULL AND o.error IS NOT NULL
+                 WHERE created_at > :since AND o.sent_at IS NULL
+                   AND (o.error IS NOT NULL OR o.created_at < :lately)  -- or it hangs
                    AND (o.gave_up_at IS NULL OR o.gave_up_at > greatest(told.at, CAST(:lately AS timestamptz))))
 SELECT o.channel, count(*) FILTER (WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL),
        (SELECT min(created_at) FROM refused WHERE channel = o.channel),
