@@ -15,11 +15,13 @@ from monitor.alerts.completeness import SilentFeed
 from monitor.alerts.message import Message, Naming
 from monitor.store import outbox, read_delivery
 from monitor.store.alerts import Transaction
+from monitor.store.given_up import given_up
 from monitor.store.read_delivery import ChannelState
 
 SILENT, SILENT_TOLD = "silent feed: ", "silent feeds told"
 SILENCES_APART = timedelta(minutes=30)
 """Feeds that fall silent with one network do so one by one: after the first, the others are told together."""
+LOST_AT_ONCE = 1000
 AWAY, LOST_TOLD = "channel away: ", "given up told"
 AWAY_AFTER = timedelta(minutes=10)
 """A channel that has not taken a message for so long is told to the others."""
@@ -54,15 +56,15 @@ def tell_lost(tx: Transaction, channels: Sequence[str], naming: Naming, now: dat
     others = [name for name in channels if name not in gone]
     _tell_away(tx, gone, others, naming, now)
     last = outbox.marks_like(tx, LOST_TOLD).get(LOST_TOLD, now - read_delivery.REMEMBERED)
-    lost = read_delivery.given_up_since(tx, min(last, now))
+    number, lost = given_up(tx, limit=LOST_AT_ONCE, since=min(last, now))
     if not lost:
         return
-    log.error("given up", messages=len(lost), channels=sorted({one.channel for one in lost}))
+    log.error("given up", messages=number, channels=sorted({one.channel for one in lost}))
     for name in others:
         theirs = [(one.channel, one.title, one.error) for one in lost if one.channel != name]
         if theirs:
             _post(tx, [name], f"lost:{max(one.id for one in lost)}", of_given_up(theirs, naming), now)
-    outbox.mark(tx, LOST_TOLD, max(one.gave_up_at for one in lost))
+    outbox.mark(tx, LOST_TOLD, max(one.at for one in lost))
 
 
 def away(states: Sequence[ChannelState], now: datetime) -> dict[str, ChannelState]:

@@ -193,6 +193,19 @@ def test_a_digest_rule_gathers_until_morning_and_then_lists_what_was_and_what_is
     assert [one.episode.id for one in released.bundles["console"]] == ["e1", "e2"]
 
 
+@pytest.mark.parametrize(
+    ("at", "digest", "expected"),
+    [
+        ("2026-03-28T07:00+00:00", "daily", "2026-03-29T05:00+00:00"),  # the clocks go forward that night
+        ("2026-10-24T06:00+00:00", "daily", "2026-10-25T06:00+00:00"),  # and back
+        ("2026-10-20T06:00+00:00", "weekly", "2026-10-26T06:00+00:00"),
+    ],
+)
+def test_a_digest_comes_at_seven_by_the_readers_clock(at: str, digest: Any, expected: str) -> None:
+    rule = Rule(digest=digest, zone="Europe/Berlin")
+    assert next_digest(rule, datetime.fromisoformat(at)) == datetime.fromisoformat(expected)
+
+
 def test_a_night_of_changes_is_one_message_in_the_morning() -> None:
     over = replace(EPISODE, phase="closed")
     night: list[Reason] = ["worse", "closed"]

@@ -22,8 +22,8 @@ from monitor.alerts.render import Links
 from monitor.delivery import BACKLOG, GIVE_UP_AFTER, LEAST_ATTEMPTS, Postman, is_over, letters
 from monitor.store import outbox, read_delivery
 from monitor.store.engine import open_database, transaction
+from monitor.store.given_up import given_up
 from monitor.store.outbox import Waiting
-from monitor.store.reads import open_for_reading
 from tests.test_alerts_stages import EPISODE
 
 NOW = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
@@ -122,9 +122,10 @@ def test_a_message_is_given_up_after_a_day_kept_to_be_seen_and_told_to_the_other
     world.run(timedelta(hours=3), step=20 * MINUTE)
     assert world.titles("mail")[-1] == "1 message did not reach desk"
     assert world.titles("mail").count("1 message did not reach desk") == 1
-    reader = open_for_reading(world.url)
-    (lost,) = read_delivery.given_up(reader, NOW)
-    reader.dispose()
+    with transaction(world.database) as tx:
+        number, (lost,) = given_up(tx, since=NOW)
+        assert number == 1
+        assert given_up(tx, since=world.at) == (0, [])
     assert (lost.channel, lost.title, lost.error) == ("desk", message().title, "Slack did not take it")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import NamedTemporaryFile
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -17,6 +17,7 @@ from monitor.errors import UsageError
 
 Act = Literal["acknowledge", "noise", "useful"]
 VALID_DAYS = 14
+CLOCKS_DIFFER_S = 300
 SECRET_FILE = "secret"
 
 
@@ -36,9 +37,12 @@ def verify(token: str, secret: str, now: datetime) -> Request:
     """What the token asks for. UsageError where it is forged, damaged or too old."""
     try:
         act, episode, at = _serializer(secret).loads(token)
+        age = now.timestamp() - at + CLOCKS_DIFFER_S
     except (BadSignature, ValueError, TypeError) as error:
         raise UsageError("this link is damaged or not ours; open the alert on the Alerts page instead") from error
-    if not 0 <= now.timestamp() - at + 300 <= VALID_DAYS * 86400:
+    if act not in get_args(Act):
+        raise UsageError("this link asks for nothing known; open the alert on the Alerts page instead")
+    if not 0 <= age <= VALID_DAYS * 86400:
         raise UsageError(f"this link is older than {VALID_DAYS} days; open the alert on the Alerts page instead")
     return Request(act, episode)
 

@@ -28,13 +28,14 @@ class GivenUp(NamedTuple):
     """Why the channel did not take it; addresses, which may hold secrets, are masked."""
 
 
-def given_up(tx: Transaction, limit: int = 50) -> tuple[int, list[GivenUp]]:
-    """How many there are, and the newest of them."""
-    count = int(tx.execute(text("SELECT count(*) FROM outbox WHERE gave_up_at IS NOT NULL")).scalar_one())
-    statement = text("""
+def given_up(tx: Transaction, limit: int = 50, since: datetime | None = None) -> tuple[int, list[GivenUp]]:
+    """How many there are, and the newest of them; with `since`, of those given up later."""
+    where = "FROM outbox WHERE gave_up_at > coalesce(CAST(:since AS timestamptz), '-infinity')"
+    count = int(tx.execute(text(f"SELECT count(*) {where}"), {"since": since}).scalar_one())
+    statement = text(f"""
         SELECT id, channel, coalesce(message->>'title', ''), episode, attempts, gave_up_at, coalesce(error, '')
-        FROM outbox WHERE gave_up_at IS NOT NULL ORDER BY gave_up_at DESC, id DESC LIMIT :limit""")
-    found = [GivenUp(*row) for row in tx.execute(statement, {"limit": limit})]
+        {where} ORDER BY gave_up_at DESC, id DESC LIMIT :limit""")
+    found = [GivenUp(*row) for row in tx.execute(statement, {"limit": limit, "since": since})]
     return count, [one._replace(error=_ADDRESS.sub("***", one.error)) for one in found]
 
 

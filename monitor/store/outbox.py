@@ -36,8 +36,8 @@ def told_before(tx: Transaction, incidents: Sequence[str]) -> list[ToldBefore]:
     """The log of these incidents, oldest first; what never reached its channel was not told there."""
     statement = text("""
         SELECT incident, channel, reason, severity, at FROM told t WHERE incident = ANY(:ids) AND NOT EXISTS (
-          SELECT FROM outbox o WHERE o.episode = t.episode AND o.channel = t.channel AND o.created_at = t.at
-            AND o.gave_up_at IS NOT NULL) ORDER BY id""")
+          SELECT FROM outbox o WHERE (o.episode = t.episode OR o.key LIKE 'list:%') AND o.channel = t.channel
+            AND o.created_at = t.at AND o.gave_up_at IS NOT NULL) ORDER BY id""")
     return [ToldBefore(*row) for row in tx.execute(statement, {"ids": list(incidents)})]
 
 

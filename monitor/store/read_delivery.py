@@ -1,4 +1,4 @@
-"""What became of messages: per channel, given up, and held back. For jobs and the dashboard; writes nothing."""
+"""How channels do, and what is held back. For jobs and the dashboard; writes nothing."""
 
 from __future__ import annotations
 
@@ -31,19 +31,6 @@ class ChannelState(NamedTuple):
     sent_at: datetime | None
 
 
-class GivenUp(NamedTuple):
-    """A message that a channel did not take and that is tried no more; kept for 90 days."""
-
-    id: int
-    channel: str
-    title: str
-    episode: str | None
-    created_at: datetime
-    gave_up_at: datetime
-    attempts: int
-    error: str
-
-
 class Held(NamedTuple):
     """A notice that waits: for which channel ("" for those of its rule), why, until when."""
 
@@ -64,9 +51,6 @@ SELECT o.channel, count(*) FILTER (WHERE o.sent_at IS NULL AND o.gave_up_at IS N
        (SELECT error FROM refused WHERE channel = o.channel ORDER BY id DESC LIMIT 1),
        count(*) FILTER (WHERE o.gave_up_at IS NOT NULL), max(o.sent_at)
 FROM outbox o WHERE created_at > :since GROUP BY o.channel ORDER BY o.channel"""
-_GIVEN_UP = """
-SELECT id, channel, message->>'title', episode, created_at, gave_up_at, attempts, coalesce(error, '')
-FROM outbox WHERE gave_up_at > :since ORDER BY gave_up_at DESC, id DESC LIMIT :limit"""
 
 
 def channel_states(tx: Transaction, now: datetime) -> list[ChannelState]:
@@ -81,16 +65,6 @@ def channels(engine: Engine, now: datetime) -> list[ChannelState]:
 
 def _times(now: datetime) -> dict[str, datetime]:
     return {"since": now - REMEMBERED, "lately": now - LOST_LATELY}
-
-
-def given_up_since(tx: Transaction, since: datetime) -> list[GivenUp]:
-    """Newest first."""
-    return [GivenUp(*row) for row in tx.execute(text(_GIVEN_UP), {"since": since, "limit": 1000})]
-
-
-def given_up(engine: Engine, since: datetime, limit: int = 50) -> list[GivenUp]:
-    """The same, for a page."""
-    return [GivenUp(*row) for row in rows(engine, _GIVEN_UP, since=since, limit=limit)]
 
 
 def held(engine: Engine, episode: str) -> Sequence[Held]:

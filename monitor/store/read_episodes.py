@@ -146,8 +146,10 @@ def told(engine: Engine, id: str) -> list[Told]:
     """When which channel was told of an episode."""
     statement = text(
         """SELECT t.channel, t.reason, t.at, o.sent_at, o.gave_up_at, o.error FROM told t
-           LEFT JOIN LATERAL (SELECT sent_at, gave_up_at, error FROM outbox o WHERE o.episode = t.episode
-                              AND o.channel = t.channel AND o.created_at = t.at LIMIT 1) o ON true
+           LEFT JOIN LATERAL (SELECT sent_at, gave_up_at, error FROM outbox o
+                              WHERE (o.episode = t.episode OR o.key LIKE 'list:%')
+                              AND o.channel = t.channel AND o.created_at = t.at
+                              ORDER BY o.episode NULLS LAST LIMIT 1) o ON true
            WHERE t.episode = :id ORDER BY t.id"""
     )
     return [Told(*row) for row in read(engine, statement, {"id": id})]
