@@ -52,10 +52,8 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A private PostgreSQL for the whole session; tests take `database_url`, a fresh database on it."""
     folder = tmp_path_factory.mktemp("server")
     with embedded.server(folder) as url:
-        with psycopg.connect(_plain(url), autocommit=True) as connection:
-            # It outlives no test, so nothing of it need reach the disk. Servers that tests crash are others.
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
+        # It outlives no test, so nothing of it need reach the disk. Servers that tests crash are others.
+        ask(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
         yield url
     embedded.wipe(folder)
 
@@ -78,22 +76,45 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServ
     found.stop()
 
 
+@pytest.fixture(scope="session")
+def migrated(database_server: str) -> str:
+    """The name of a database at the newest migration, to be copied."""
+    name = "migrated"
+    ask(database_server, f"CREATE DATABASE {name}")
+    migrate(named(database_server, name))
+    return name
+
+
 @pytest.fixture
 def empty_database_url(database_server: str) -> Iterator[str]:
     """A database with nothing in it."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(_plain(database_server), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield database_server.replace(f"/{embedded.NAME}?", f"/{name}?")
-    with psycopg.connect(_plain(database_server), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield from _fresh(database_server)
 
 
 @pytest.fixture
-def database_url(empty_database_url: str) -> str:
+def database_url(database_server: str, migrated: str) -> Iterator[str]:
     """A database at the newest migration."""
-    migrate(empty_database_url)
-    return empty_database_url
+    # Copied as files, a database is there in a fifth of the time that its migrations take.
+    yield from _fresh(database_server, f"TEMPLATE {migrated} STRATEGY file_copy")
+
+
+def _fresh(server: str, made: str = "") -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    ask(server, f"CREATE DATABASE {name} {made}")
+    yield named(server, name)
+    ask(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def ask(server: str, *statements: str) -> None:
+    """Run statements on the server's first database, each in a transaction of its own."""
+    with psycopg.connect(_plain(server), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def named(server: str, database: str) -> str:
+    """The URL of another database on the server."""
+    return server.replace(f"/{embedded.NAME}?", f"/{database}?")
 
 
 def _plain(url: str) -> str:

@@ -11,26 +11,21 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import psycopg
 import pytest
 
-from monitor import embedded
 from monitor.processes import only_one
-from monitor.store.migrate import migrate
 from tests.command import Command, Done, environment_of
+from tests.conftest import ask, named
 
 AWAY = "127.0.0.1:9"
 WRONG, FAILED = 2, 1
 
 
 @pytest.fixture(scope="module")
-def environment(database_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(database_server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """One database for all: wrong use writes nothing."""
-    with psycopg.connect(database_server.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE wrong_use")
-    url = database_server.replace(f"/{embedded.NAME}?", "/wrong_use?")
-    migrate(url)
-    return environment_of(url, tmp_path_factory.mktemp("wrong"))
+    ask(database_server, f"CREATE DATABASE wrong_use TEMPLATE {migrated}")
+    return environment_of(named(database_server, "wrong_use"), tmp_path_factory.mktemp("wrong"))
 
 
 @pytest.fixture(scope="module")
