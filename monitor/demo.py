@@ -102,7 +102,7 @@ class Demo:
         filled_until = self._history(world)
         self._start("jobs")
         if self.dashboard_url:
-            self._show(self.dashboard_url)
+            self.open_dashboard(self.dashboard_url)
         self._stream = _Stream(world, filled_until)
         with self._stream:
             self._await_calm()
@@ -151,7 +151,7 @@ class Demo:
             progress.update(task, completed=total)
         return now
 
-    def _show(self, dashboard_url: str) -> None:
+    def open_dashboard(self, dashboard_url: str) -> None:
         """Say where the dashboard is, once it is there: a browser that came too early would show an error."""
         deadline = time.monotonic() + PATIENCE_S
         while not self.answers():
