@@ -1,7 +1,8 @@
 """poll -> decode -> clean -> tag -> classify -> save -> commit. Owns that order; knows no implementation.
 
-Nothing is caught around a batch: what goes wrong ends the process, and whoever starts it again reads the batch again.
-A poll brings several batches: while one is being saved the next is judged, and all are committed together.
+Three stages, each on one thread, so that batches keep their order: while one batch is saved, the next is judged, and
+this thread reads on and commits what is saved. Nothing is caught around a batch: what goes wrong ends the process,
+nothing behind it is saved, and whoever starts it again reads the batch again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -25,6 +27,7 @@ from monitor.entities import Companies, tag_many
 from monitor.errors import BadDeploy
 from monitor.in_service import InService
 from monitor.judging import judged
+from monitor.station import Station
 from monitor.store.engine import Database, patiently
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.text import clean
@@ -32,6 +35,10 @@ from monitor.types import Article, Classified, RawArticle, Rejected
 
 POLL_BATCHES = 8
 POLL_TIMEOUT_S = 1.0
+IN_FLIGHT_POLL_S = 0.05
+"""While batches are in flight: how late a commit may follow its save where nothing new comes."""
+MOST_IN_FLIGHT = 3
+"""Batches between poll and commit: one is saved, one is judged, one waits. A kill has them read again."""
 LAG_EVERY_S = 3.0
 TELL_EVERY_S = 10.0
 RECENT = 200
@@ -40,8 +47,7 @@ LEAST_DEAD = 50
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A batch of messages as far as pure code gets: readable articles, dead messages, and how far it reaches."""
 
     articles: list[Article]
@@ -73,6 +79,22 @@ class DeadLimit:
                 )
 
 
+class Judging(NamedTuple):
+    """A batch on its way to the database."""
+
+    reading: Reading
+    classified: Future[list[Classified] | None]
+    """None where no model judges it here and now."""
+
+
+class Flight(NamedTuple):
+    """A batch between poll and commit."""
+
+    messages: Sequence[Message]
+    saved: Future[Saved | None]
+    """None where it is left to be read again."""
+
+
 @dataclass
 class Worker:
     """One worker program. `connect` opens a broker: only while there is a model to judge with is one open."""
@@ -87,66 +109,75 @@ class Worker:
     limit: DeadLimit = field(default_factory=DeadLimit)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; then the batch at hand is finished."""
+        """Work until `stop` is set; then the batch that is being judged is finished."""
         service = InService(self.database, self.load, self.clock)
         while service.wait(stop) is not None:
-            with _open(self.connect) as broker, ThreadPoolExecutor(1, "save") as saver:
-                self._work(broker, service, saver, stop)
+            with (
+                _open(self.connect) as broker,
+                Station[Reading, list[Classified]]("judge", lambda one: self._judge(one, service, stop)) as judging,
+                Station[Judging, Saved]("save", lambda one: self._save(one, stop)) as saving,
+            ):
+                self._work(broker, service, lambda one: saving.submit(Judging(one, judging.submit(one))), stop)
         service.close()
 
-    def _work(self, broker: Broker, service: InService, saver: ThreadPoolExecutor, stop: threading.Event) -> None:
-        """Until stopped, or until the artefacts of the version in service are not here: then others shall read.
-
-        Another version is taken up between two batches, by the same consumer: its partitions stay where they are.
-        """
-        teller, checked = _Teller(), time.monotonic()
-        while not stop.is_set() and service.current(stop) is not None:
-            if time.monotonic() - checked > LAG_EVERY_S:
-                checked = time.monotonic()
+    def _work(
+        self,
+        broker: Broker,
+        service: InService,
+        send: Callable[[Reading], Future[Saved | None]],
+        stop: threading.Event,
+    ) -> None:
+        """Until stopped, or until the artefacts of the version in service are not here: then others shall read."""
+        flights: deque[Flight] = deque()
+        teller, lag_asked = _Teller(), time.monotonic()
+        # With batches in flight it is the judging thread that asks for the version in service.
+        while not stop.is_set() and (flights or service.current(stop) is not None):
+            if time.monotonic() - lag_asked > LAG_EVERY_S:
+                lag_asked = time.monotonic()
                 metrics.LAG.set(sum(broker.lag().values()))
             with metrics.BATCH_SECONDS.labels("poll").time():
-                messages = broker.poll(self.batch_articles * POLL_BATCHES, POLL_TIMEOUT_S)
-            if messages:
-                if not self._take(messages, service, saver, teller, stop):
-                    return  # and never a commit on this consumer again: it would skip what was not judged
-                broker.commit()
+                timeout_s = IN_FLIGHT_POLL_S if flights else POLL_TIMEOUT_S
+                messages = broker.poll(self.batch_articles * POLL_BATCHES, timeout_s)
+            for start in range(0, len(messages), self.batch_articles):
+                batch = messages[start : start + self.batch_articles]
+                reading = read(batch)
+                self.limit.check(batch, reading.dead)
+                if len(flights) == MOST_IN_FLIGHT and not _land(flights.popleft(), broker, teller):
+                    return
+                flights.append(Flight(batch, send(reading)))
+            while flights and flights[0].saved.done():
+                if not _land(flights.popleft(), broker, teller):
+                    return
+        while flights and _land(flights.popleft(), broker, teller):
+            pass
 
-    def _take(
-        self,
-        messages: Sequence[Message],
-        service: InService,
-        saver: ThreadPoolExecutor,
-        teller: _Teller,
-        stop: threading.Event,
-    ) -> bool:
-        """Judge and save them all. False if ended before the last: what is saved is read again, and known then."""
-        saving: Future[Saved] | None = None
-        for start in range(0, len(messages), self.batch_articles):
-            classifier = service.current(stop)
-            if classifier is None or (saving is not None and stop.is_set()):
-                if saving is not None:
-                    saving.result()
-                return False
-            batch = messages[start : start + self.batch_articles]
-            reading = read(batch)
-            self.limit.check(batch, reading.dead)
-            classified = judge(reading.articles, classifier, self.companies)
-            if saving is not None:
-                teller.tell(saving.result())
-            saving = saver.submit(self._save, classified, reading, stop)
-        if saving is not None:
-            teller.tell(saving.result())
-        return True
+    def _judge(self, reading: Reading, service: InService, stop: threading.Event) -> list[Classified] | None:
+        """Another version is taken up here, between two batches, by the same consumer: its partitions stay."""
+        classifier = None if stop.is_set() else service.current(stop)
+        return None if classifier is None else judged(tag_many(reading.articles, self.companies), classifier)
 
-    def _save(self, classified: Sequence[Classified], reading: Reading, stop: threading.Event) -> Saved:
+    def _save(self, judging: Judging, stop: threading.Event) -> Saved | None:
+        classified, (_, dead, progress) = judging.classified.result(), judging.reading
+        if classified is None:
+            return None
+
         def once() -> Saved:
-            return save(self.database, classified, reading.dead, reading.progress, self.clock())
+            return save(self.database, classified, dead, progress, self.clock())
 
         with metrics.BATCH_SECONDS.labels("save").time():
             saved = patiently("save a batch", once, stop.is_set)
         metrics.STORED.inc(saved.articles)
-        metrics.DEAD.inc(len(reading.dead))
+        metrics.DEAD.inc(len(dead))
         return saved
+
+
+def _land(flight: Flight, broker: Broker, teller: _Teller) -> bool:
+    """Commit a batch once it is saved. False where it is not: it and all behind it are left to be read again."""
+    saved = flight.saved.result()
+    if saved is not None:
+        broker.commit(flight.messages)
+        teller.tell(saved)
+    return saved is not None
 
 
 def read(messages: Sequence[Message]) -> Reading:
@@ -166,11 +197,6 @@ def read(messages: Sequence[Message]) -> Reading:
         seen = max(filter(None, (before, raw.seen if isinstance(raw, RawArticle) else None)), default=None)
         reached[where] = Progress(*where, message.offset, seen)
     return Reading(articles, dead, list(reached.values()))
-
-
-def judge(articles: Sequence[Article], classifier: Classifier, companies: Companies) -> list[Classified]:
-    """Tag the companies and classify, in the order given."""
-    return judged(tag_many(articles, companies), classifier)
 
 
 @dataclass

@@ -8,7 +8,7 @@ any batch, so a slow batch keeps its partitions: only a dead process loses them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
-from monitor.broker.protocol import PARTITIONS, Message, Outgoing, partition_of
+from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import Unavailable, UsageError
 
 PATIENCE_S = 300.0
@@ -131,8 +131,8 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             for batch in records.values()
             for record in batch
         ]
-        for message in messages:
-            self._handed_out[TopicPartition(message.topic, message.partition)] = message.offset + 1
+        for partition, end in ends(messages).items():
+            self._handed_out[TopicPartition(self._topic, partition)] = end
         return messages
 
     def _look(self, limit: int, timeout_s: float) -> dict[Any, Any]:
@@ -148,11 +148,16 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             return {}
         return found
 
-    def commit(self) -> None:
-        if not self._handed_out:
+    def commit(self, upto: Iterable[Message] | None = None) -> None:
+        reached = ends(upto) if upto is not None else {p.partition: end for p, end in self._handed_out.items()}
+        offsets = {}
+        for partition, end in list(self._handed_out.items()):
+            if 0 < (offset := reached.get(partition.partition, 0)) <= end:
+                offsets[partition] = OffsetAndMetadata(offset, "", -1)
+                if offset == end:
+                    del self._handed_out[partition]
+        if not offsets:
             return
-        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._handed_out.items()}
-        self._handed_out = {}
 
         def attempt() -> None:
             try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from monitor.broker.protocol import PARTITIONS, Message, Outgoing, partition_of
+from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import Unavailable
 
 IDLE_S = 0.05  # between two looks at an empty log
@@ -81,6 +81,7 @@ class PostgresBroker:
         self._lock = digest - (1 << 32) if digest >= 1 << 31 else digest  # advisory locks take signed numbers
         self._session: Connection | None = None
         self._next: dict[int, int] = {}  # owned partition -> the next offset to read
+        self._leaving: set[int] = set()  # owned ones that are another's by rank; read no further
         self._handed_out: dict[int, int] = {}  # partition -> the offset after the last one returned, uncommitted
         self._balanced_at = 0.0
 
@@ -99,9 +100,11 @@ class PostgresBroker:
                 return messages
             time.sleep(min(IDLE_S, max(0.0, deadline - time.monotonic())))
 
-    def commit(self) -> None:
-        done = {partition: offset for partition, offset in self._handed_out.items() if partition in self._next}
-        self._handed_out = {}
+    def commit(self, upto: Iterable[Message] | None = None) -> None:
+        reached = self._handed_out if upto is None else ends(upto)
+        # The rest was lost with an earlier session; what of it was handed out anew since then is not handled yet.
+        done = {partition: end for partition, end in reached.items() if end <= self._handed_out.get(partition, 0)}
+        self._handed_out = {p: end for p, end in self._handed_out.items() if end != done.get(p)}
         if not done or self._session is None:
             return
         try:
@@ -156,13 +159,14 @@ class PostgresBroker:
         if time.monotonic() - self._balanced_at >= BALANCE_EVERY_S:
             self._balance(session)
             self._balanced_at = time.monotonic()
-        if not self._next:
+        here = {partition: offset for partition, offset in self._next.items() if partition not in self._leaving}
+        if not here:
             return []
         wanted = {
             "topic": self._topic,
-            "partitions": list(self._next),
-            "offsets": list(self._next.values()),
-            "share": max(1, limit // len(self._next)),
+            "partitions": list(here),
+            "offsets": list(here.values()),
+            "share": max(1, limit // len(here)),
         }
         messages = [Message(*row) for row in session.execute(_FETCH, wanted)][:limit]
         for message in messages:
@@ -180,7 +184,8 @@ class PostgresBroker:
         """Take the partitions that are ours by rank and free; give back those that are not, once they are committed."""
         members = [is_me for _pid, is_me in session.execute(_MEMBERS, self._locks())]
         mine = {partition for partition in range(PARTITIONS) if partition % len(members) == members.index(True)}
-        for partition in set(self._next) - mine - set(self._handed_out):
+        self._leaving = set(self._next) - mine
+        for partition in self._leaving - set(self._handed_out):
             del self._next[partition]
             session.execute(text("SELECT pg_advisory_unlock(:lock, :partition)"), self._locks(partition))
         for partition in mine - set(self._next):
@@ -197,7 +202,7 @@ class PostgresBroker:
         if self._session is not None:
             self._session.invalidate()
             self._session.close()
-        self._session, self._next, self._handed_out = None, {}, {}
+        self._session, self._next, self._handed_out, self._leaving = None, {}, {}, set()
 
 
 def _patiently(what: str, act: Callable[[], T], on_error: Callable[[], None] = lambda: None) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -48,14 +48,22 @@ class Broker(Protocol):
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
         """Up to `limit` messages after the last poll's, per partition in order; empty after `timeout_s` without any."""
 
-    def commit(self) -> None:
-        """All that poll returned is handled: never read it again. What was lost to another consumer is left alone."""
+    def commit(self, upto: Iterable[Message] | None = None) -> None:
+        """These and all before them in their partitions are handled, else all that poll returned: never read it again.
+
+        What was lost to another consumer is left alone.
+        """
 
     def lag(self) -> dict[int, int]:
         """Messages not committed by the group, per partition of the topic that is read."""
 
     def close(self) -> None:
         """Give the partitions back; what was not committed is read again by somebody."""
+
+
+def ends(messages: Iterable[Message]) -> dict[int, int]:
+    """Partition -> the offset after the last of these, which stand in the order of their partitions."""
+    return {message.partition: message.offset + 1 for message in messages}
 
 
 def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:

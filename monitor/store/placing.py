@@ -84,8 +84,9 @@ def place(cursor: Cursor[Any], signed: Sequence[Signed]) -> list[Placed]:
 
 def _nearby(cursor: Cursor[Any], signed: Sequence[Signed]) -> dict[int, list[Candidate]]:
     wanted = [
-        (band, number, int(one.article.counted_at.timestamp()))
+        (band, number, at)
         for number, one in enumerate(signed)
+        for at in [int(one.article.counted_at.timestamp())]
         for band in one.bands
     ]
     found: dict[int, list[Candidate]] = defaultdict(list)

@@ -71,6 +71,20 @@ def test_what_was_not_committed_is_read_again(log: Log) -> None:
     assert not {m.value for m in handled} & {m.value for m in rest}
 
 
+def test_what_is_in_flight_beyond_a_commit_is_read_again(log: Log) -> None:
+    """A caller may read on while it still works on what it read before, and commit that when it is done."""
+    values = publish(log, 60)
+    first = log.open()
+    handled, flying = read(first, 20, commit=False, limit=20), read(first, 20, commit=False, limit=20)
+    first.commit(handled)
+    assert sum(first.lag().values()) == 60 - len(handled)
+    first.close()
+    rest = read(log.open(), 60 - len(handled))
+    assert {m.value for m in handled} | {m.value for m in rest} == set(values)
+    assert {m.value for m in flying} <= {m.value for m in rest}
+    assert not {m.value for m in handled} & {m.value for m in rest}
+
+
 def test_a_killed_consumer_loses_nothing(log: Log) -> None:
     values = publish(log, 100)
     with log.program("broker = open_log(); print(len(broker.poll(30, 30)), flush=True); time.sleep(60)") as victim:
@@ -99,6 +113,29 @@ def test_two_consumers_share_and_both_work(log: Log) -> None:
                 values |= {message.value for message in poll.result()}
             one.commit()
             other.commit()
+    assert sum(log.open().lag().values()) == 0
+
+
+def test_a_consumer_with_something_always_in_flight_still_shares(log: Log) -> None:
+    one, other = log.open(), log.open()
+    deadline = time.monotonic() + WAIT_S
+    flying: list[Message] = []
+    ours, others = set[bytes](), set[bytes]()
+    wanted = 0
+    with ThreadPoolExecutor(1) as thread:
+        while not others or len(ours | others) < wanted:
+            assert time.monotonic() < deadline, f"{len(ours)} and {len(others)} of {wanted}"
+            if not others and wanted < 2000:
+                publish(log, 40, wanted)
+                wanted += 40
+            polling = thread.submit(other.poll, 50, 0.5)
+            if came := one.poll(20, 0.5):
+                one.commit(flying)
+                flying = came
+            ours |= {message.value for message in came}
+            others |= {message.value for message in polling.result()}
+            other.commit(polling.result())
+        one.commit(flying)
     assert sum(log.open().lag().values()) == 0
 
 
