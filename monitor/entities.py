@@ -11,20 +11,30 @@ from __future__ import annotations
 import csv
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import ahocorasick
 
+from monitor.context import (
+    BUSINESS,
+    COMPANY_WORDS,
+    SENTENCE_START,
+    acts,
+    folded,
+    is_title_case,
+    stands_alone,
+    word_after,
+    word_before,
+)
 from monitor.errors import UsageError
 from monitor.types import Article, Mention, TaggedArticle
+from monitor.vocabulary import NAMES, dictionary
 
-RULES = Path(__file__).with_name("names.toml")
-"""Other names people use, and the words that make a company's name an ordinary word. Written by hand."""
-INDIA = RULES.with_name("india.csv")
-"""Large companies listed in Mumbai, which the list of indices lacks. Written by hand, in the watch-list's form."""
+INDIA = NAMES.with_name("india.csv")
+WORLD = NAMES.with_name("world.csv")
+"""Large companies in Mumbai and elsewhere that the list of indices lacks. Written by hand, in the watch-list's form."""
 
 _LEGAL = re.compile(
     r"(?:,? (?:incorporated|inc|corporation|corp|company|co|companies|limited|ltd|plc|llc|lp|sa|se|ag|nv|n\.v|spa"
@@ -33,17 +43,8 @@ _LEGAL = re.compile(
     re.I,
 )
 _TICKER = re.compile(
-    r"\$([A-Za-z]{1,5}(?:\.[A-Za-z])?)\b"
+    r"(?<![\w$])\$(?!A\b)([A-Za-z]{1,5}(?:[.-][A-Za-z]\b)?)\b(?!\$)"  # $A is Australia's dollar, KE$HA a singer
     r"|\b(?:NYSE|NASDAQ|Nasdaq|LSE|AMEX|NSE|BSE)(?:\s?[:\-]\s?)([A-Z]{1,6}(?:\.[A-Z])?)\b"
-)
-_WORD = re.compile(r"[\w&'\u2019.-]+")
-_SENTENCE_START = re.compile(r"(?:^|[.!?:;\u2014\u2013|]\s+|\"|\u201c|-\s)$")
-_BUSINESS = re.compile(
-    r"\b(?:shares?|stocks?|earnings|profits?|revenues?|sales|quarter(?:ly)?|Q[1-4]|CEO|CFO|chief executive|dividend"
-    r"|guidance|analysts?|upgrade[sd]?|downgrade[sd]?|price target|investors?|acquir\w+|merger|deal|IPO|buyback"
-    r"|forecasts?|outlook"
-    r"|results|lawsuit|recalls?|Inc|Corp|plc|market cap|EPS|billion|million|launch(?:es)?|cuts?|layoffs|unveils?)\b",
-    re.I,
 )
 _SHORTEST_NAME = 3
 _SHORT_NAMES = frozenset(("BP", "GE", "GM", "HP"))
@@ -72,8 +73,14 @@ class Rule:
 class Companies:
     """The word list, compiled. Later companies win a name over earlier ones: the watch-list over the listed."""
 
-    def __init__(self, companies: Iterable[Company], rules: Mapping[str, Rule]) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        companies: Iterable[Company],
+        rules: Mapping[str, Rule],
+        given: Iterable[str] = (),
+        only: Iterable[str] = (),
+    ) -> None:
+        self._rules, self._given, self._words = rules, frozenset(given), dictionary().difference(only)
         self._by_ticker: dict[str, Company] = {}
         self._automaton = ahocorasick.Automaton()
         self.all: dict[str, Company] = {}
@@ -83,14 +90,14 @@ class Companies:
                 self._by_ticker[ticker.upper()] = company
             for name in company.names:
                 if len(name) >= _SHORTEST_NAME or name in _SHORT_NAMES or any(char.isdigit() for char in name):
-                    self._automaton.add_word(name.lower(), (name, company))
+                    self._automaton.add_word(folded(name), (name, company))
         self._automaton.make_automaton()
 
     def ticker_of(self, name: str) -> str | None:
         """The ticker of a company given by one of its names or its ticker; None for one we do not know."""
         company = self._by_ticker.get(name.strip().lstrip("$").upper()) if name.isupper() else None
-        if company is None and name.strip().lower() in self._automaton:
-            _, company = self._automaton.get(name.strip().lower())
+        if company is None and folded(name.strip()) in self._automaton:
+            _, company = self._automaton.get(folded(name.strip()))
         return company.ticker if company else None
 
     def find(self, text: str) -> tuple[Mention, ...]:
@@ -112,21 +119,28 @@ class Companies:
                 yield match.start(), f"${match[1]}" if match[1] else match[2], company
 
     def _names(self, text: str) -> Iterator[tuple[int, str, Company]]:
-        lowered = text.lower()
-        if len(lowered) != len(text):  # a few letters change length with case; positions must hold
-            lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-        spoken_for = -1
-        for last, (name, company) in self._automaton.iter_long(lowered):
-            start = last - len(name) + 1
-            if start <= spoken_for or not _stands_alone(lowered, start, last + 1):
+        lowered = folded(text)
+        # All, not the longest: "Nike Inc" in "Nike increases" must not hide Nike.
+        matches = [
+            (last + 1 - len(name), last + 1, name, company)
+            for last, (name, company) in self._automaton.iter(lowered)
+            if stands_alone(lowered, last + 1 - len(name), last + 1)
+        ]
+        spoken_for = 0
+        for start, end, name, company in sorted(matches, key=lambda match: (match[0], -match[1])):
+            if start < spoken_for:
                 continue
-            if self._is_name(text, start, last + 1, name):
-                spoken_for = last
-                yield start, text[start : last + 1], company
+            if f"({company.ticker})" in text or self._is_name(text, start, end, name):
+                spoken_for = end
+                yield start, text[start:end], company
 
     def _is_name(self, text: str, start: int, end: int, name: str) -> bool:
         surface = text[start:end]
-        if name in _SHORT_NAMES and (surface != name or _word_before(text, start)[-1:].isdigit()):  # "25 BP"
+        if name.isupper() and name.isalpha() and surface != name and (len(name) < 5 or name.lower() in self._words):
+            return False  # "Ups", "FIs", "Screen"
+        if " " not in name and word_before(text, start) in self._given:
+            return False
+        if name in _SHORT_NAMES and (surface != name or word_before(text, start)[-1:].isdigit()):  # "25 BP"
             return False
         words = surface.replace("-", " ").split()
         wanted = name.replace("-", " ").split()
@@ -137,35 +151,34 @@ class Companies:
             return False
         rule = self._rules.get(name.lower())
         if rule is None:
-            return True
-        before, after = _word_before(text, start), _word_after(text, end)
-        if after in rule.after or before in rule.before:
+            is_word = name.lower() in self._words or name[0].isdigit()
+            return not is_word or acts(text, start, end)
+        before, after = word_before(text, start), word_after(text, end)
+        if after in rule.after or before in rule.before or ("#" in rule.after and after.isdigit()):
             return False
-        if text[end : end + 2] in ("'s", "\u2019s") or after in _COMPANY_WORDS:
+        if text[end : end + 2] in ("'s", "\u2019s") or after in COMPANY_WORDS:
             return True
-        if _SENTENCE_START.search(text[max(0, start - 3) : start]) or start == 0 or _is_title_case(text):
-            return bool(_BUSINESS.search(text[:start] + " " + text[end:]))
+        if SENTENCE_START.search(text[max(0, start - 3) : start]) or start == 0 or is_title_case(text):
+            is_word = name.lower() in self._words
+            return not is_word or acts(text, start, end) or bool(BUSINESS.search(text[:start] + " " + text[end:]))
         return True
-
-
-_COMPANY_WORDS = frozenset(
-    ("inc", "inc.", "corp", "corp.", "plc", "co", "co.", "group", "shares", "stock", "ceo", "cfo")
-)
 
 
 def load_companies(watchlist: Path | None = None) -> Companies:
     """The listed companies of the large indices, and the watch-list above them. UsageError for a bad watch-list."""
-    with RULES.open("rb") as file:
+    with NAMES.open("rb") as file:
         written = tomllib.load(file)
     rules = {
         name.lower(): Rule(frozenset(rule.get("after", ())), frozenset(rule.get("before", ())))
         for name, rule in written["words"].items()
     }
-    listed = _listed(written["aliases"], written["renamed"], frozenset(written["ordinary"]))
-    companies = [*read_watchlist(INDIA), *listed]
+    found = _listed(written["aliases"], written["renamed"], frozenset(written["ordinary"]))
+    # Last, since the last one has a name that two go by: Merck is the American one.
+    listed = sorted(found, key=lambda company: company.ticker in written["aliases"])
+    companies = [*read_watchlist(INDIA), *read_watchlist(WORLD), *listed]
     if watchlist is not None:
         companies += read_watchlist(watchlist)
-    return Companies(companies, rules)
+    return Companies(companies, rules, written["given"], written["only"])
 
 
 def read_watchlist(path: Path) -> list[Company]:
@@ -205,19 +218,28 @@ def _listed(
     for stock in PyTickerSymbols().get_all_stocks():
         tickers = _american_tickers(stock)
         ticker = tickers[0] if tickers else str(stock.get("symbol") or "").strip() or None
-        name = _LEGAL.sub("", str(stock["name"]).strip()).strip(" ,") or str(stock["name"])
+        name, *articleless = _plain_names(str(stock["name"]))
         if ticker is None:
             continue
         ticker = renamed.get(ticker, ticker)
-        known = (str(stock["name"]), name, *aliases.get(ticker, ()))
-        names = [spelt for one in known if one.lower() not in ordinary for spelt in (one, _without_accents(one))]
+        known = (str(stock["name"]), name, *articleless, *aliases.get(ticker, ()))
+        names = [one for one in known if one.lower() not in ordinary]
         yield Company(
             ticker,
             known[0] if name.lower() in ordinary else name,
             ticker,
             tuple(dict.fromkeys(names)),
-            (ticker, *tickers),
+            (ticker, *tickers, *(old for old, new in renamed.items() if new == ticker)),
         )
+
+
+def _plain_names(name: str) -> list[str]:
+    """The name without "(The)", legal form and encyclopedia's brackets; and without its article, where words are left
+    that mean it: "Hershey" of The Hershey Company, but no "Hartford"."""
+    name = re.sub(r"\s*\([^)]*\)", "", name).strip()
+    plain = _LEGAL.sub("", name).strip(" ,&") or name
+    bare = plain.removeprefix("The ")
+    return [plain] if bare == plain or bare.lower() in dictionary() else [plain, bare]
 
 
 def _american_tickers(stock: Mapping[str, object]) -> list[str]:
@@ -230,39 +252,9 @@ def _american_tickers(stock: Mapping[str, object]) -> list[str]:
     return found
 
 
-def _without_accents(name: str) -> str:
-    """As wires spell it: Nestlé is Nestle."""
-    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-
-
 def _short_names(name: str) -> tuple[str, ...]:
     short = _LEGAL.sub("", name).strip(" ,")
     return (short,) if len(short) >= _SHORTEST_NAME else ()
-
-
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    if before.isalnum() or before in "_@#" or after.isalnum() or after == "_":
-        return False
-    # "Ford-like" and "pre-Apple" are about something else; "Apple-Samsung" and "Apple's" are not.
-    return not (before == "." and start > 1 and text[start - 2].isalnum())
-
-
-def _word_before(text: str, start: int) -> str:
-    words = _WORD.findall(text[max(0, start - 24) : start])
-    return words[-1].lower() if words else ""
-
-
-def _word_after(text: str, end: int) -> str:
-    match = _WORD.search(text[end : end + 24].lstrip("'\u2019"))
-    return match[0].lower() if match and text[end : end + 1] in (" ", "-") else ""
-
-
-def _is_title_case(text: str) -> bool:
-    """Most long words of the headline begin with a capital, so that a capital says nothing."""
-    words = [word for word in _WORD.findall(text[:200]) if len(word) > 3 and word[0].isalpha()]
-    return len(words) >= 3 and sum(word[0].isupper() for word in words) >= 0.75 * len(words)
 
 
 def tag_many(articles: Iterable[Article], companies: Companies) -> list[TaggedArticle]:

@@ -24,6 +24,19 @@ NAMED = [
     ("Wells Fargo, Bank of America beat forecasts", ["WFC", "BAC"]),
     ("Nestle and L'Oreal slide, AT&T steady", ["NESN.SW", "OR.PA", "T"]),
     ("Ford's recall widens", ["F"]),
+    ("McDonald\u2019s and Moody\u2019s gain", ["MCD", "MCO"]),
+    ("NESTL\u00c9 SALES RISE", ["NESN.SW"]),
+    ("Amazon rolls out Sunday deliveries", ["AMZN"]),
+    ("Sharp posts higher sales", ["6753.T"]),
+    ("Zebra to buy a unit of Motorola", ["ZBRA", "MSI"]),
+    ("3M raises its forecast", ["MMM"]),
+    ("Nike increases its dividend", ["NKE"]),
+    ("Nestle sales rise", ["NESN.SW"]),
+    ("Hershey lifts prices as cocoa soars", ["HSY"]),
+    ("Merck sells a unit to Bayer", ["MRK", "BAYN.DE"]),
+    ("$FB and $BRK-B higher", ["META", "BRK.B"]),
+    ("Results of UPS and Oracle are out", ["UPS", "ORCL"]),
+    ("Apple Now Covered by Summit Research (AAPL)", ["AAPL"]),
 ]
 ORDINARY = [
     "Gold rises as the dollar slips",
@@ -43,6 +56,18 @@ ORDINARY = [
     "Key takeaways from the Fed",
     "Global stocks rise",
     "Generally, intelligence matters",
+    "Sharp fall in shares of smaller lenders",
+    "Employers offered 4 million jobs in March",
+    "Population Shift to Urban Areas Slows",
+    "Exchange Lets Users Check Balances With New Login Screen",
+    "Barnes & Noble shares rise",
+    "Mortgage Rates Today: Fixed, ARM and FHA",
+    "Bank Ups Its Dividend",
+    "Jim Rogers buys euros",
+    "Couple wins $3M in lawsuit",
+    "$A lower after central bank meeting",
+    "KE$HA on tour",
+    "Report of the day - KMPH FOX 26",
 ]
 
 
