@@ -19,7 +19,7 @@ from monitor.alerts.message import Naming
 from monitor.alerts.rules import Rule, StoredRule, levels_of, watches
 from monitor.alerts.unwatched import ends
 from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
-from monitor.learned import HISTORY, Learned, catch_up, learn
+from monitor.learned import HISTORY, Learned, begin, fall_behind, learn_on
 from monitor.store import alert_counts, read_alerts
 from monitor.store import alerts as store
 from monitor.store import rules as stored_rules
@@ -44,6 +44,10 @@ class Evaluator:
     naming: Naming
     markets: Markets = ANYWHERE
     learned: dict[tuple[int, str], Learned] = field(default_factory=dict)
+    anew: dict[tuple[int, str], Learned] = field(default_factory=dict)
+    """Learning once more, from a past that back-fills made richer, while what was learned before still judges."""
+    behind: set[tuple[int, str]] = field(default_factory=set)
+    """Series with more to learn after this tick, a slice of one series a tick: the next should come at once."""
     rhythms: tuple[datetime, Mapping[str, Rhythm]] | None = None
     """When and how feeds speak."""
     wanted: dict[tuple[int, str], datetime] = field(default_factory=dict)
@@ -54,6 +58,7 @@ class Evaluator:
         model = store.model_in_service(tx)
         known = stored_rules.rules(tx)
         rules = [one for one in known if one.enabled]
+        self.behind = set()
         tells = _end_unwatched(tx, known, now)
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
@@ -112,6 +117,8 @@ class Evaluator:
         """What the buckets that have just become final show, and those still open; the former are kept as learned."""
         rule = next(one.rule for one in rules if one.rule.series == series)
         known = self._known(tx, model, rule, now)
+        if known.until is not None:
+            return None, None
         # Narrowed to stories that nobody tells here, a rule must still see its episodes calm down.
         ids = {one.rule.id for one in rules if one.rule.series == series}
         running = {one.scope for one in store.running_episodes(tx) if one.rule in ids}
@@ -142,11 +149,25 @@ class Evaluator:
                 self.learned[key] = Learned(known_then, stored[1], known_then.at)
         backfilled = alert_counts.stories_backfilled(tx, model, now - HISTORY)
         known = self.learned.get(key)
-        if known is None or backfilled > 1.1 * known.backfilled + 20:
-            known = self.learned[key] = learn(tx, model, rule, self.markets, backfilled, now)
-        elif known.watch.at < now - LATE - BUCKET:
-            known.watch = catch_up(tx, model, rule, known.watch, now)
-        return known
+        if known is None:
+            known = self.learned[key] = begin(tx, model, rule, self.markets, backfilled, now)
+        elif known.until is None and known.watch.at < now - LATE - BUCKET:
+            fall_behind(tx, model, rule, known, now)
+        if key not in self.anew and backfilled > 1.1 * known.backfilled + 20:
+            self.anew[key] = begin(tx, model, rule, self.markets, backfilled, now)
+        return self._taught(tx, key, rule)
+
+    def _taught(self, tx: Transaction, key: tuple[int, str], rule: Rule) -> Learned:
+        """What judges the series after one slice of learning, where any is due and no other series had it."""
+        anew = self.anew.get(key)
+        pupil = anew or self.learned[key]
+        if pupil.until is not None and not self.behind:
+            learn_on(tx, key[0], rule, pupil)
+        if pupil.until is not None:
+            self.behind.add(key)
+        elif anew is not None:
+            self.learned[key] = self.anew.pop(key)
+        return self.learned[key]
 
     def _watch_of(self, rule: Rule, model: int) -> Watch | None:
         """What the detector knows of a rule's series, where it has looked at it already."""

@@ -68,6 +68,8 @@ class Jobs:
     evaluator: Evaluator
     postman: Postman
     log_trim: Callable[[datetime], None] | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when the schedule ends: what goes on for long looks at it."""
     done_at: dict[str, float] = field(default_factory=dict)
     """When the jobs that a watchman asks after last came to their end, on a clock that no one sets."""
 
@@ -82,13 +84,19 @@ class Jobs:
         )
 
     def evaluate(self) -> None:
-        """Counts -> readings -> episodes -> messages in the outbox."""
+        """Counts -> readings -> episodes -> messages in the outbox; at once again while there is a past to learn."""
+        self._evaluate()
+        while self.evaluator.behind and not self.over.is_set():
+            self._evaluate()
+
+    def _evaluate(self) -> None:
         begun = time.perf_counter()
         lag = self.lag()
         with transaction(self.database) as tx:
             now = self.clock()
             written = self.evaluator.tick(tx, lag, now)
-            outbox.mark(tx, "evaluated", now)
+            if not self.evaluator.behind:
+                outbox.mark(tx, "evaluated", now)
             EPISODES_OPEN.set(read_alerts.open_count(tx))
         EVALUATION_SECONDS.observe(time.perf_counter() - begun)
         self.done_at["evaluate"] = time.monotonic()
@@ -222,6 +230,7 @@ def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
             if not seat.is_held():
                 raise JobsEnded("the jobs' lock was lost with its connection; start the program again")
     finally:
+        jobs.over.set()
         scheduler.shutdown(wait=True)
         jobs.postman.close()
         jobs.database.dispose()

@@ -1,4 +1,4 @@
-"""What is normal, learned from the stored past or caught up with after a long stop. Reads counts, writes nothing."""
+"""What is normal, learned from the stored past or caught up with after a long stop, in slices. Writes nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.alerts import watch
+from monitor.alerts.bank import BLOCK
 from monitor.alerts.calendar import Markets
 from monitor.alerts.rules import Rule
 from monitor.alerts.watch import LATE, Watch
@@ -20,6 +21,10 @@ HISTORY = timedelta(days=35)
 log = structlog.get_logger()
 
 
+LEARN_AT_ONCE = 600_000
+"""Scopes times buckets learned in one tick: a second or so of one core. 5,000 scopes' history takes 84 ticks."""
+
+
 @dataclass
 class Learned:
     """A series' watch, how many back-filled stories it was learned from, and the last bucket stored of it."""
@@ -27,23 +32,34 @@ class Learned:
     watch: Watch
     backfilled: int
     stored: datetime | None = None
+    until: datetime | None = None
+    """While it lags: the bucket up to which it learns first, a slice a tick. Till then it judges nothing."""
 
 
-def learn(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
-    """What is normal, from the stored past up to where buckets may still ring."""
+def begin(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
+    """A watch that has the stored past before it, up to where buckets may still ring."""
     first = alert_counts.first_count(tx, model, now - HISTORY) or now - LATE
     until = bucket_of(now - LATE)
-    begin = min(bucket_of(first), until)
-    tallies = alert_counts.tallies_of(tx, model, rule, begin, until, least_stories=alert_counts.LEAST_STORIES)
-    after = watch.learn(watch.new_watch({one.scope for one in tallies}, begin, markets), tallies, until)
-    scopes, days = len(after.bank.scopes) - 1, (until - begin).days
-    log.info("learned what is normal", series=rule.series, scopes=scopes, days=days)
-    return Learned(after, backfilled)
+    start = min(bucket_of(first), until)
+    scopes = alert_counts.scopes_heard(tx, model, rule, start, until)
+    log.info("learning what is normal", series=rule.series, scopes=len(scopes), days=(until - start).days)
+    return Learned(watch.new_watch(scopes, start, markets), backfilled, until=until)
 
 
-def catch_up(tx: Transaction, model: int, rule: Rule, known: Watch, now: datetime) -> Watch:
+def fall_behind(tx: Transaction, model: int, rule: Rule, known: Learned, now: datetime) -> None:
     """After a long stop: what is too late to ring is only learned."""
-    until = bucket_of(now - LATE)
-    tallies = alert_counts.tallies_of(tx, model, rule, known.at + BUCKET, until)
-    bank = watch.with_scopes(known.bank, {one.scope for one in tallies})
-    return watch.learn(replace(known, bank=bank), tallies, until)
+    known.until = bucket_of(now - LATE)
+    scopes = alert_counts.scopes_heard(tx, model, rule, known.watch.at + BUCKET, known.until)
+    known.watch = replace(known.watch, bank=watch.with_scopes(known.watch.bank, scopes))
+
+
+def learn_on(tx: Transaction, model: int, rule: Rule, known: Learned) -> None:
+    """One slice of what lies before it, so that no tick keeps others waiting for minutes."""
+    assert known.until is not None
+    buckets = max(BLOCK, LEARN_AT_ONCE // len(known.watch.bank.scopes))
+    begin = known.watch.at + BUCKET
+    stop = min(known.until, begin + buckets * BUCKET)
+    known.watch = watch.learn(known.watch, alert_counts.tallies_of(tx, model, rule, begin, stop), stop)
+    if stop >= known.until:
+        known.until = None
+        log.info("learned what is normal", series=rule.series, scopes=len(known.watch.bank.scopes) - 1)

@@ -100,6 +100,19 @@ def tallies_of(
     return tallies(tx, model, rule.kinds, rule.sentiment, since, until, least_stories=least_stories)
 
 
+def scopes_heard(tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime) -> set[str]:
+    """Scopes with LEAST_STORIES or more, of a rule that asks for some stories only: those that they are in."""
+    if narrows_stories(rule):
+        return {one.scope for one in tallies_of(tx, model, rule, since, until)}
+    statement = text("""
+        SELECT key FROM scopes WHERE id IN (
+          SELECT scope FROM counts WHERE model = :model AND minutes = 1440 AND kind = ANY(:kinds)
+             AND at >= date_bin('1 day', :since, 'epoch') AND at < :until
+          GROUP BY scope HAVING sum(total) >= :least)""")
+    values = {"model": model, "kinds": list(rule.kinds), "since": since, "until": until, "least": LEAST_STORIES}
+    return set(tx.execute(statement, values).scalars())
+
+
 def _live(sentiment: Sentiment) -> str:
     """Back-fill is kept apart for all and for negative stories; of positive ones it is taken in proportion."""
     if sentiment == "positive":
