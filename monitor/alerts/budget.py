@@ -8,14 +8,8 @@ once, so a thousand scopes need no thousandfold strictness.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import cache
+from collections.abc import Callable
 from typing import NamedTuple
-
-from monitor.alerts.backtest import PastEpisode, Track, episodes
-from monitor.alerts.readings import Reading
-from monitor.alerts.state import Levels
 
 ENOUGH = 20
 """False episodes at the level from which the wanted one is extrapolated: a standard error of a fifth or so."""
@@ -36,36 +30,14 @@ class Calibrated(NamedTuple):
 
 
 def floor_for(scopes: int, budget: float) -> float:
-    """The severity down to which `backtest.replay` must keep readings for `calibrate`."""
+    """The severity down to which a replay must keep readings for `level_for`."""
     return max(LOWEST, math.log10(max(scopes, 1) / budget) - 2.0)
 
 
-def calibrate(
-    tracks: Mapping[str, Track],
-    budget: float,
-    weeks: float,
-    *,
-    scopes: int,
-    is_backed: Callable[[Reading], bool] = lambda _: True,
-    is_false: Callable[[PastEpisode], bool] = lambda _: True,
-) -> Calibrated:
-    """The level at which a rule over `scopes` scopes has `budget` false episodes a week, all scopes together.
-
-    `tracks` come from `backtest.replay` with `floor_for(scopes, budget)`; `is_false` says no to episodes marked useful.
-    Where the past is too short to show so rare a rate, the level is extrapolated from one that shows ENOUGH episodes.
-    """
-    even = Levels.of_budget(budget / max(scopes, 1))
-
-    @cache
-    def false_at(level: float) -> tuple[int, int]:
-        found = [one for track in tracks.values() for one in episodes(track, replace(even, open=level), is_backed)]
-        return sum(map(is_false, found)), len(found)
-
-    return level_for(false_at, budget, weeks, scopes=scopes)
-
-
 def level_for(false_at: Callable[[float], tuple[int, int]], budget: float, weeks: float, *, scopes: int) -> Calibrated:
-    """The level that keeps a budget, given how many (false, all) episodes a replay at some level shows.
+    """The level at which a rule over `scopes` scopes keeps its budget a week, all scopes together.
+
+    `false_at` says how many (false, all) episodes a replay of so many weeks shows at some level.
 
     Where few are wanted it is extrapolated from ENOUGH, and shows the past no more than chance may have added.
     """

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -169,10 +170,14 @@ def _verdict(episode: Episode, verdicts: Sequence[Verdict]) -> bool | None:
 def calibrated(past: Past, verdicts: Sequence[Verdict] = ()) -> budget.Calibrated:
     """The level at which the rule keeps its budget on this past. Only for rules with a budget."""
     assert past.rule.budget is not None
+    even = levels_of(past.rule, None, past.scopes)
+    heard = {-inf: past}
 
     @cache
     def false_at(level: float) -> tuple[int, int]:
-        trial = try_rule(past, replace(levels_of(past.rule, None, past.scopes), open=level), verdicts)
+        more = heard[max(one for one in heard if one <= level)]  # what matters at a level matters at every lower one
+        heard[level] = replace(more, readings=list(_heard(more, level)))
+        trial = try_rule(heard[level], replace(even, open=level), verdicts)
         return round(trial.rate * past.weeks), trial.incidents
 
     return budget.level_for(false_at, past.rule.budget, past.weeks, scopes=past.scopes)

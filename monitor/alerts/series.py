@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,36 +84,44 @@ def backtest_file(path: Path, out: TextIO, budget: float = DEFAULT_BUDGET) -> in
 
 
 def episodes_of(series: Series, budget: float) -> Iterator[dict[str, object]]:
-    """The episodes in order, each as its line of JSON."""
-    opened: Transition | None = None
-    last: EpisodeState | None = None
-    for change in transitions(series, Levels.of_budget(budget)):
-        if change.change == "opened":
-            if opened and last:
-                yield _line(series, opened, last)
-            opened = change
-        if change.change != "forgotten":
-            last = change.state
-    if opened and last:
-        yield _line(series, opened, last)
-
-
-def transitions(series: Series, levels: Levels) -> Iterator[Transition]:
-    """Every change of the one scope's episode, in order; each depends on nothing later than its bucket."""
+    """The episodes in order, each as its line of JSON; each decided on nothing later than its bucket."""
     if not len(series.at):
         return
     block = detector.Block(series.at, calendar.slots(series.at), series.negative[None], series.total[None])
     bank, surface = detector.advance(detector.new_bank(("series",), series.bucket_s), block)
-    state = EpisodeState(scope="series")
-    may_ring = (surface.severity[0] >= levels.open) & (surface.learning_days[0] <= 0)
-    known = np.isfinite(series.total)
-    for column in range(len(series.at)):
+    for opened, last in episodes(changes(bank, block, surface, 0, Levels.of_budget(budget))):
+        yield _line(series, opened, last)
+
+
+def changes(
+    bank: detector.Bank, block: detector.Block, surface: detector.Surface, row: int, levels: Levels
+) -> Iterator[Transition]:
+    """Every change of one scope's episode over a block that its bank has never seen before, in order."""
+    state = EpisodeState(scope=bank.scopes[row])
+    known = np.isfinite(block.total[row])
+    may_ring = known & (surface.severity[row] >= levels.open) & (surface.learning_days[row] <= 0)
+    for column in range(len(block.at)):
         if not known[column] or (state.phase == "quiet" and not may_ring[column]):
             continue
-        (reading,) = detector.readings(bank, block, surface, column, [0])
+        (reading,) = detector.readings(bank, block, surface, column, [row])
         state, change = step(state, reading, levels)
         if change:
             yield change
+
+
+def episodes(changes: Iterable[Transition]) -> Iterator[tuple[Transition, EpisodeState]]:
+    """Each episode: how it opened, and how it stood last."""
+    opened: Transition | None = None
+    last: EpisodeState | None = None
+    for change in changes:
+        if change.change == "opened":
+            if opened and last:
+                yield opened, last
+            opened = change
+        if change.change != "forgotten":
+            last = change.state
+    if opened and last:
+        yield opened, last
 
 
 def _line(series: Series, opened: Transition, last: EpisodeState) -> dict[str, object]:

@@ -1,82 +1,56 @@
-"""A past of many scopes through backtest and calibration: the budget is kept on weeks that were not seen."""
+"""A rule's level from its stored past, by production's own machine: the budget is kept on weeks that were not seen."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 
-from monitor.alerts import backtest, budget, detector
-from monitor.alerts.state import Levels
-from monitor.types import Count, Scope
-from tests.alerts.streams import MONDAY, block_of, draw, moments, rhythm
+from monitor.alerts import budget
+from monitor.alerts.past import Past, Verdict, calibrated, try_rule
+from monitor.alerts.rules import Rule, levels_of
+from tests.benchmarks.replays import stored
+from tests.benchmarks.worlds import DAY, world
 
-SCOPES = 40
-AT = moments(16)
-HALF = len(AT) // 2
-RATES = np.geomspace(0.005, 2.0, SCOPES)
-NEGATIVE = np.stack([draw(100 + n, rate * rhythm(AT)) for n, rate in enumerate(RATES)])
-TOTAL = NEGATIVE + np.stack([draw(200 + n, 2 * rate * rhythm(AT)) for n, rate in enumerate(RATES)])
+SCOPES, WEEKS = 8, 12
+HALF = WEEKS * 7 * DAY // 2
 
 
-def blocks(begin: int, end: int) -> list[detector.Block]:
-    slots = block_of(AT, NEGATIVE[0], TOTAL[0]).slots
-    days = [slice(day, day + 288) for day in range(begin, end, 288)]
-    return [detector.Block(AT[day], slots[day], NEGATIVE[:, day], TOTAL[:, day]) for day in days]
+@pytest.fixture(scope="module")
+def past() -> Past:
+    """Eight scopes, no real surge among them, as the past of a rule that may ring four times a week."""
+    return stored(world(41, SCOPES, WEEKS, with_surges=False), Rule(budget=4.0, shapes=("company",)), 2 * HALF)
 
 
-def test_a_budget_shared_by_many_scopes_is_kept_on_weeks_not_seen() -> None:
-    names, wanted, weeks = tuple(f"company:{n}" for n in range(SCOPES)), 10.0, HALF / 2016
-    bank = detector.new_bank(names, 300.0)
-    past = backtest.replay(bank, blocks(0, HALF), budget.floor_for(SCOPES, wanted))
-
-    found = budget.calibrate(past, wanted, weeks, scopes=SCOPES)
-
-    for block in blocks(0, HALF):
-        bank, _ = detector.advance(bank, block)
-    levels = replace(Levels.of_budget(wanted / SCOPES), open=found.level)
-    unseen = backtest.replay(bank, blocks(HALF, 2 * HALF), found.level)
-    rate = sum(1 for track in unseen.values() for _ in backtest.episodes(track, levels)) / weeks
-    assert 0.6 * wanted <= rate <= 1.4 * wanted
-    assert abs(found.rate - wanted) <= 0.3 * wanted
+def first_half(past: Past) -> Past:
+    until = past.since + (past.until - past.since) / 2
+    return replace(past, until=until, readings=[one for one in past.readings if one[0] < until])
 
 
-def test_episodes_marked_useful_are_not_charged_to_the_budget() -> None:
-    names, weeks = tuple(f"company:{n}" for n in range(SCOPES)), HALF / 2016
-    past = backtest.replay(detector.new_bank(names, 300.0), blocks(0, HALF), budget.floor_for(SCOPES, 2.0))
+def unseen(past: Past, level: float) -> int:
+    """Alarms in the second half."""
+    trial = try_rule(past, levels_of(past.rule, level, past.scopes))
+    return sum(one.detected >= first_half(past).until for one in trial.episodes)
 
-    all_false = budget.calibrate(past, 2.0, weeks, scopes=SCOPES)
-    half_useful = budget.calibrate(past, 2.0, weeks, scopes=SCOPES, is_false=lambda one: one.seen % 2 == 0)
+
+def test_a_budget_shared_by_many_scopes_is_kept_on_weeks_not_seen(past: Past) -> None:
+    found = calibrated(first_half(past))
+
+    assert 0.6 * 4 <= unseen(past, found.level) / (WEEKS / 2) <= 1.4 * 4
+    assert abs(found.rate - 4) <= 0.3 * 4
+
+
+def test_what_was_marked_useful_is_not_charged_to_the_budget(past: Past) -> None:
+    def useful(scopes: Sequence[int]) -> list[Verdict]:
+        return [Verdict(f"company:{one}", past.since, past.until, True) for one in scopes]
+
+    all_false = calibrated(first_half(past))
+    half_useful = calibrated(first_half(past), useful(range(0, SCOPES, 2)))
 
     assert half_useful.level < all_false.level
     assert half_useful.episodes > all_false.episodes
-
-
-def test_stored_counts_give_the_episode_that_was_in_them() -> None:
-    busy = NEGATIVE[-1, : 5 * 2016].copy()
-    busy[4 * 2016 + 100 : 4 * 2016 + 130] += 20
-    counts = [
-        Count(
-            scope=Scope("C"),
-            kind="news",
-            at=datetime.fromtimestamp(AT[n], UTC),
-            total=int(negative + 2),
-            negative=int(negative),
-            positive=0,
-            score_sum=0.0,
-        )
-        for n, negative in enumerate(busy)
-    ]
-
-    start = datetime.fromtimestamp(MONDAY, UTC)
-    (episode,) = backtest.backtest_counts(
-        {"company:C": counts}, Levels.of_budget(0.1), since=start, until=start + timedelta(weeks=5)
-    )
-
-    assert episode.scope == "company:C"
-    assert timedelta(0) <= episode.detected - start - timedelta(weeks=4, minutes=500) <= timedelta(minutes=15)
-    assert episode.end is not None
 
 
 def test_a_budget_is_kept_where_severities_of_a_bursty_past_reach_hundreds() -> None:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alerts import backtest, calendar
-from monitor.alerts.state import Levels
+from monitor.alerts import calendar
 from tests.benchmarks import rivals
+from tests.benchmarks.replays import Stretches, alone
 from tests.benchmarks.worlds import BUCKET_S, HOUR, Surge, World, world
 
 RATE = 0.1
@@ -26,9 +26,6 @@ RATIOS = (2.0, 3.2, 5.0, 10.0)
 AFTERGLOW = 6 * HOUR
 GRACE = HOUR
 BUDGETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0)
-
-Stretches = list[list[tuple[int, int]]]
-"""Per scope: where each episode was detected, and its last abnormal bucket."""
 
 
 class Outcome(NamedTuple):
@@ -50,25 +47,6 @@ def outcome(sky: World, found: Stretches) -> Outcome:
 def touches(episode: tuple[int, int], surge: Surge) -> bool:
     detected, last = episode
     return detected <= surge.last + AFTERGLOW and last >= surge.first
-
-
-def tocsin(sky: World, budgets: tuple[float, ...]) -> dict[float, Stretches]:
-    """Through production's replay and state machine, at each budget per scope and week."""
-    tracks = backtest.replay(sky.bank(), sky.blocks(), -np.log10(max(budgets)))
-    return {
-        budget: [
-            [
-                (_column(sky, one.detected.timestamp()), _column(sky, (one.end or one.detected).timestamp()))
-                for one in backtest.episodes(tracks.get(f"company:{row}", []), Levels.of_budget(budget))
-            ]
-            for row in range(len(sky.mean))
-        ]
-        for budget in budgets
-    }
-
-
-def _column(sky: World, moment: float) -> int:
-    return round((moment - sky.at[0]) / BUCKET_S)
 
 
 def by_statistic(statistic: NDArray[np.float64], level: float) -> Stretches:
@@ -116,7 +94,7 @@ def main(seed: int, weeks: float) -> None:
     )
     print(f"{'detector':<40} {'false/week':>10} {'found':>7} {'delay min':>9} {'x oracle':>9}")
     show("oracle that knows the rates", Outcome(RATE, oracles), oracles)
-    for budget, found in tocsin(sky, BUDGETS).items():
+    for budget, found in alone(sky, BUDGETS).items():
         show(f"Tocsin, budget {budget:g}/week", outcome(sky, found), oracles)
     statistics = {
         "mean + sd": (rivals.mean_and_deviations(sky.negative, BUCKET_S), (3.0, 5.0, 8.0, 12.0)),

@@ -38,10 +38,8 @@ class World(NamedTuple):
     def weeks(self) -> float:
         return len(self.at) / (7 * DAY)
 
-    def blocks(self) -> list[detector.Block]:
-        slots = calendar.slots(self.at)
-        cuts = [slice(begin, begin + DAY) for begin in range(0, len(self.at), DAY)]
-        return [detector.Block(self.at[cut], slots[cut], self.negative[:, cut], self.total[:, cut]) for cut in cuts]
+    def block(self) -> detector.Block:
+        return detector.Block(self.at, calendar.slots(self.at), self.negative, self.total)
 
     def bank(self) -> detector.Bank:
         return detector.new_bank(tuple(f"company:{number}" for number in range(len(self.mean))), BUCKET_S)
