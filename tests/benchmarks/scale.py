@@ -1,9 +1,10 @@
-"""Alerting over 5,000 scopes, after 0, 1 and 90 days: a tick's cost must not grow with history. Prints two tables.
+"""Alerting over 5,000 scopes, after 0, 1 and 90 days: a tick's cost must not grow with history. Prints three tables.
 
 python -m tests.benchmarks.scale [DAYS]
 
-A tick is production's: the bucket that has just become final and the one still open, through detector, state machine
-and choice of episodes, one surge in fifty scopes among them. Seconds are of one thread's processor time.
+First a tick's arithmetic: the bucket that has just become final and the one still open, through detector, state machine
+and choice of episodes, one surge in fifty scopes among them; seconds are of one thread's processor time. Then the same
+with its database (`tests.benchmarks.ticks`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from monitor.alerts.series import backtest_series
 from monitor.alerts.watch import Tally, Watch
 from monitor.types import BUCKET
 from tests.alerts.streams import MONDAY, draw, moments, rhythm
+from tests.benchmarks import ticks
 
 SCOPES = 5000
 DAYS = 90
@@ -103,7 +105,7 @@ def tick(known: Watch, news: list[Tally], into: Judgement) -> tuple[Watch, float
     return after, time.process_time() - begin
 
 
-def ticks(known: Watch, rates: np.ndarray, generator: np.random.Generator) -> tuple[Watch, list[float], int]:
+def two_hours(known: Watch, rates: np.ndarray, generator: np.random.Generator) -> tuple[Watch, list[float], int]:
     """Two hours of ticks; the second hour's first bucket brings the surges."""
     took, into = [], Judgement()
     news = tallies(known, rates, known.at + BUCKET, generator, False)
@@ -123,7 +125,7 @@ def of_history(days: int) -> None:
     so_far = 0.0
     for until in (0, 1, days):
         known = learned(known, rates, round(until - so_far), generator)
-        known, took, rang = ticks(known, rates, generator)
+        known, took, rang = two_hours(known, rates, generator)
         so_far = until
         begin = time.process_time()
         size = len(watch.to_bytes(known)) / 1e6
@@ -162,6 +164,7 @@ def main(days: int) -> None:
     load = os.getloadavg()[0]
     print(f"{SCOPES} scopes, buckets of 5 min, {os.cpu_count()} cores, load {load:.1f}, {time.strftime('%Y-%m-%d')}")
     of_history(days)
+    ticks.main()
     of_learning()
     of_file()
 
