@@ -68,6 +68,8 @@ def _chart(rule: Rule, trial: Trial, window: WindowName) -> None:
     table = charts.frame(data.points(service.model, "all", view, rule.kinds), view.since, view.until, view.grain.step)
     st.html(markup.heading(f"All {rule.sentiment} stories", "a mark where it would have rung"))
     figure = charts.rung(table, view, parts.palette(), trial, data.company_names(), rule.sentiment)
+    start = max(view.since, view.until - timedelta(weeks=trial.weeks))
+    figure.update_xaxes(range=drawing.local(drawing.utc([start, view.until]), view.zone))
     st.plotly_chart(figure, key=f"rung-{rule.id}", theme=None, config=drawing.CONFIG, alt="When it would have rung")
 
 

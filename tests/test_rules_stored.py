@@ -171,13 +171,34 @@ def test_a_saved_rule_is_tried_by_its_name_whether_or_not_it_is_on(
     assert tried(world, None) == [LEGAL_AT_C1]
 
 
-def test_the_command_refuses_an_unknown_rule_in_one_line(world: World, tmp_path: Path) -> None:
+def tocsin(world: World, folder: Path, *verb: str) -> subprocess.CompletedProcess[str]:
     url = world.database.url.render_as_string(hide_password=False)
-    environment = {**os.environ, "TOCSIN_DATABASE_URL": url, "TOCSIN_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "monitor.cli", "backtest", "--rule", "Yours"]
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    environment = {**os.environ, "TOCSIN_DATABASE_URL": url, "TOCSIN_DATA_DIR": str(folder)}
+    environment["TOCSIN_DASHBOARD_USER"] = "ann"
+    command = [sys.executable, "-m", "monitor.cli", *verb]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_command_refuses_an_unknown_rule_in_one_line(world: World, tmp_path: Path) -> None:
+    run = tocsin(world, tmp_path, "backtest", "--rule", "Yours")
     assert run.returncode == 2
     assert run.stderr.splitlines() == ["tocsin: no rule 'Yours'; known: Negative surge"]
+
+
+def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World, tmp_path: Path) -> None:
+    message = Message(sort="notice", title="Feed Quay is silent", lines=())
+    with transaction(world.database) as tx:
+        outbox.post(tx, "desk", "k1", message, world.at)
+        (waiting,) = outbox.due(tx, world.at)
+        outbox.mark_failed(tx, waiting.id, "refused; see https://desk.example/T0KEN", None, world.at)
+    said = next(line for line in tocsin(world, tmp_path, "doctor").stdout.splitlines() if "messages:" in line)
+    assert said == (
+        "MEND messages: 1 could not be delivered, the last through desk: refused, see ***; "
+        "mend the channel, then `tocsin notify retry` or the dashboard's page Alerts"
+    )
+    assert tocsin(world, tmp_path, "notify", "retry").stdout == "1 message will be sent again by `tocsin jobs`\n"
+    assert "ok   messages: none was given up" in tocsin(world, tmp_path, "doctor").stdout
+    assert world.rows("SELECT asked_by, gave_up_at FROM outbox") == [("ann", None)]
 
 
 def test_an_unknown_rule_is_answered_with_those_there_are(world: World) -> None:

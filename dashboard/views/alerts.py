@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from html import escape
 
@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import data, episode, markup, parts, silencing, telling, undelivered
 from monitor.alerts.detector import LEARNING_S
 from monitor.store.read_episodes import SeenEpisode, State, Wanted
+from monitor.types import Scope
 
 LEARNING = timedelta(seconds=LEARNING_S)
 STATES: dict[State | None, str] = {
@@ -81,7 +82,7 @@ def _filters(scopes: list[str]) -> Wanted:
     """What the list shows; the URL holds it."""
     names = data.company_names()
     rules = {str(one.rule.id): one.rule.name for one in data.rules()}
-    abouts = {key: markup.scope_name(key, names) for key in scopes}
+    abouts = {key: markup.scope_name(key, names) for key in with_wider(scopes)}
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
         state = parts.url_choice("State", "state", {key or "": words for key, words in STATES.items()})
         period = parts.url_choice("Period", "period", PERIODS)
@@ -96,6 +97,12 @@ def _filters(scopes: list[str]) -> Wanted:
         rule=int(rule) if rule else None,
         scope=about or None,
     )
+
+
+def with_wider(scopes: Sequence[str]) -> set[str]:
+    """The scopes, and the companies and topics that hold them."""
+    rang = [Scope.of(key) for key in scopes]
+    return {*scopes, *(Scope(one.company).key for one in rang), *(Scope(None, one.topic).key for one in rang)}
 
 
 def _sorted(words: Mapping[str, str]) -> dict[str, str]:

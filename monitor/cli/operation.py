@@ -35,7 +35,7 @@ def notify_retry() -> None:
     settings = start("notify", level="warning")
     with wiring.database(settings) as database, transaction(database) as tx:
         count = send_again(tx, person(settings), datetime.now(UTC))
-    print(f"{count} messages wait for `tocsin jobs` to send them")
+    print(f"{count} message{'' if count == 1 else 's'} will be sent again by `tocsin jobs`")
 
 
 @dead_app.command("list")

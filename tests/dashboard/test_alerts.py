@@ -170,6 +170,8 @@ def test_a_list_says_when_it_ends_at_its_limit_and_shows_more(fresh: str) -> Non
         ({"period": "30d"}, 14),
         ({"rule": "1"}, 14),
         ({"about": "company:C1|topic:Macro"}, 3),
+        ({"about": "company:C1"}, 3),
+        ({"about": "topic:Macro", "state": "over"}, 12),
         ({"about": "topic:Dividend"}, 1),
         ({"about": "company:NRVN", "state": "over"}, 0),
         ({"about": "no such"}, 14),

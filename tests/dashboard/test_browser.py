@@ -198,9 +198,47 @@ def test_times_are_the_reader_s_own(chromium: Browser, site: str) -> None:
     assert shown[0] != shown[1]
 
 
-def test_a_narrow_screen_needs_no_sideways_scrolling(chromium: Browser, site: str) -> None:
+def test_what_was_typed_last_counts_when_a_button_is_clicked(page: Page, site: str) -> None:
+    open_page(page, site + "/rules?rule=new")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Name must not be empty")).to_be_visible()
+    settle(page)
+    page.get_by_label("Name", exact=True).fill("Strict")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Try it on the past first")).to_be_visible()
+
+
+def test_quiet_hours_can_be_set_and_emptied(page: Page, site: str) -> None:
+    open_page(page, site + "/rules?rule=new")
+    page.get_by_role("spinbutton", name="hour, Quiet hours from").click()
+    page.keyboard.type("2200")
+    page.keyboard.press("Tab")
+    settle(page)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Quiet hours must be two different times")).to_be_visible()
+    page.get_by_test_id("stTimeInputClearButton").click()
+    settle(page)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Name must not be empty")).to_be_visible()
+    expect(page.get_by_text("Quiet hours must be two different times")).to_have_count(0)
+
+
+def test_a_filter_of_alerts_lives_in_the_url(page: Page, site: str) -> None:
+    open_page(page, site + "/alerts")
+    expect(page.locator(".t-pick")).to_have_count(2)
+    page.locator(".st-key-choice-state input").click()
+    page.get_by_role("option", name="Noise").click()
+    expect(page).to_have_url(re.compile("state=noise"))
+    expect(page.locator(".t-pick")).to_have_count(1)
+    page.locator(".t-pick").click()
+    expect(page).to_have_url(re.compile("(?=.*state=noise)(?=.*episode=)"))
+    expect(page.locator("h2.t-title")).to_contain_text("Dividend: 7 negative stories")
+
+
+@pytest.mark.parametrize("path", ["", "/alerts", "/rules?rule=new"])
+def test_a_narrow_screen_needs_no_sideways_scrolling(chromium: Browser, site: str, path: str) -> None:
     context = chromium.new_context(viewport={"width": 420, "height": 900}, color_scheme="dark")
     page = context.new_page()
-    open_page(page, site)
+    open_page(page, site + path)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     context.close()
