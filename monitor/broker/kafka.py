@@ -19,22 +19,25 @@ from kafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     KafkaError,
+    MessageSizeTooLargeError,
     RebalanceInProgressError,
+    RecordListTooLargeError,
     TopicAlreadyExistsError,
     UnknownMemberIdError,
 )
 from kafka.structs import OffsetAndMetadata
 
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
-from monitor.errors import Unavailable, UsageError
+from monitor.errors import TocsinError, Unavailable, UsageError
 
 PATIENCE_S = 300.0
 RETRY_S = 0.5
 SESSION_TIMEOUT_MS = 10_000
 PATIENT_POLL_MS = 24 * 3600 * 1000
-SEND_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_MS = 15_000
 METADATA_AGE_MS = 30_000  # how long a new partition may stay unread
+LARGEST_BATCH = 1_048_588
+"""Bytes that a topic must take at once: Kafka's own default of max.message.bytes, and more than the codec makes."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -70,7 +73,8 @@ def create_topic(connection: dict[str, Any], topic: str) -> bool:
     """Make the topic with PARTITIONS partitions; False where it is there. Unavailable if Kafka does not answer."""
     admin = _patiently("create the topic", lambda: KafkaAdminClient(**connection), patience_s=30)
     try:
-        admin.create_topics({topic: {"num_partitions": PARTITIONS}}, wait_for_metadata=True)
+        options = {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": str(LARGEST_BATCH)}}
+        admin.create_topics({topic: options}, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return False
     except KafkaError as error:
@@ -103,15 +107,12 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._producer.send(topic, message.value, message.key, partition=partition_of(message.key, partitions))
                 for message in messages
             ]
-            self._producer.flush(timeout=PATIENCE_S)
-            for future in sent:
-                future.get(timeout=SEND_TIMEOUT_S)
+            _await_all(sent)
         except KafkaError as error:
-            # A failed idempotent producer may refuse for good. What it still holds arrives or expires before the next
-            # try, within its delivery timeout of two minutes.
+            # A failed idempotent producer may refuse for good.
             failed, self._producer = self._producer, None
             failed.close(timeout=PATIENCE_S)
-            raise Unavailable(f"Kafka did not take the messages ({_cause(error)}); publish them again") from error
+            raise _refusal(error, topic, messages) from error
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
         self._consumer = self._consumer or _patiently("poll", self._new_consumer)
@@ -218,6 +219,34 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer.partitions_for_topic(self._topic)
         consumer.subscribe([self._topic], listener=self)
         return consumer
+
+
+def _refusal(error: KafkaError, topic: str, messages: Sequence[Outgoing]) -> TocsinError:
+    """What a publisher is told: what waiting mends, or what a person must."""
+    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+        largest = max(len(message.key) + len(message.value) for message in messages)
+        return UsageError(
+            f"Kafka's topic {topic!r} takes no message of {largest:,} bytes, now or later; set its"
+            f" max.message.bytes to {LARGEST_BATCH} (kafka-configs.sh --alter), then start again"
+        )
+    if isinstance(error, AuthorizationError):
+        return UsageError(f"Kafka refuses to let us write to {topic!r}: {error}; check the user's rights")
+    return Unavailable(f"Kafka did not take the messages ({_cause(error)}); publish them again")
+
+
+def _await_all(sent: Sequence[Any]) -> None:
+    """Return once each has arrived; raise the first failure once each has arrived or failed.
+
+    kafka-python's own flush() fails while a batch that is too large for a topic is cut in two and sent again.
+    """
+    failures = []
+    for future in sent:
+        try:
+            future.get(timeout=PATIENCE_S)  # the delivery timeout, two minutes, comes first
+        except KafkaError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def _patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) -> T:

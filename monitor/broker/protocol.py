@@ -43,7 +43,10 @@ class Broker(Protocol):
     """
 
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
-        """Append all; returns once they are stored for good. Raises Unavailable if some may not be."""
+        """Append all; returns once they are stored for good.
+
+        Raises Unavailable if some may not be, UsageError if some never can be.
+        """
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
         """Up to `limit` messages after the last poll's, per partition in order; empty after `timeout_s` without any."""

@@ -1,0 +1,46 @@
+"""What Kafka refuses for good is told with the mend, not waited for."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from kafka import KafkaAdminClient
+
+from monitor.broker.kafka import LARGEST_BATCH, KafkaBroker, connection_settings, create_topic
+from monitor.broker.protocol import Outgoing
+from monitor.codec import LARGEST
+from monitor.errors import UsageError
+from tests.contracts.conftest import kafka_server
+from tests.kafka_server import KafkaServer
+
+__all__ = ["kafka_server"]
+
+pytestmark = pytest.mark.kafka
+
+
+def test_a_message_above_the_topic_s_limit_is_refused_with_the_mend_and_the_next_one_goes_through(
+    kafka_server: KafkaServer,
+) -> None:
+    if not kafka_server.can_restart:
+        pytest.skip("only Apache Kafka itself is sure to keep a topic's limit")
+    connection, topic = connection_settings(kafka_server.address), f"narrow-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(**connection)
+    admin.create_topics({topic: {"num_partitions": 1, "configs": {"max.message.bytes": "50000"}}})
+    admin.close()
+    broker = KafkaBroker(connection, topic, "group")
+    small = [Outgoing(b"k", b"%d" % n + b"x" * 20_000) for n in range(10)]
+    with pytest.raises(UsageError, match=rf"takes no message of 200,001 bytes.+max.message.bytes to {LARGEST_BATCH}"):
+        broker.publish(topic, [*small, Outgoing(b"k", b"x" * 200_000)])
+    broker.publish(topic, [Outgoing(b"k", b"after")])
+    values = {message.value for _ in range(20) for message in broker.poll(50, 0.5)}
+    assert b"after" in values
+    broker.close()
+
+
+def test_a_topic_of_ours_takes_the_largest_message_that_the_codec_makes(kafka_server: KafkaServer) -> None:
+    connection, topic = connection_settings(kafka_server.address), f"wide-{uuid.uuid4().hex[:8]}"
+    assert create_topic(connection, topic)
+    broker = KafkaBroker(connection, topic, "group")
+    broker.publish(topic, [Outgoing(b"k", b"x" * (LARGEST - 1))])
+    broker.close()
