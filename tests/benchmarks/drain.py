@@ -1,11 +1,15 @@
 """How fast a prefilled log becomes rows, stories and counts, with a constant classifier. Run it; prints a table.
 
-    python tests/benchmarks/drain.py [FILE] [--articles 20000] [--brokers postgres,kafka] [--batch 512] [--model NAME]
+    python -m tests.benchmarks.drain [FILE] [--map title=text,...] [--kind comment] [--articles 20000]
+                                     [--brokers postgres,kafka] [--batch 512] [--model NAME]
 
 FILE is anything `tocsin replay` reads; by default the news beside the project (TOCSIN_TEST_DATA). One worker, a private
 database made for the run; Kafka as the tests find it (TOCSIN_TEST_KAFKA, KAFKA_HOME). Beside the drain stand a bare
-poll of the same topic by the same client, and the classifier alone on the same passages. With --model a real one
+poll of the same topic by the same client, and the classifier alone on the same batches. With --model a real one
 judges, and the drain is the whole path's rate.
+
+CPU milliseconds an article tell what the cores are asked for, whatever else runs on the machine: of the worker and of
+the database, beside those of the classifier alone. Their quotient bounds the path's share of the classifier's rate.
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
@@ -31,13 +37,15 @@ from monitor.broker.protocol import Broker, Message, Outgoing
 from monitor.classifier.constant import ConstantClassifier
 from monitor.classifier.protocol import Classifier
 from monitor.codec import encode
+from monitor.embedded import Cluster
 from monitor.entities import load_companies, tag_many
+from monitor.judging import judged
 from monitor.store.counts import recount
-from monitor.store.engine import open_database
+from monitor.store.engine import Database, open_database
 from monitor.store.migrate import migrate
 from monitor.store.models import ensure_service
 from monitor.store.status import numbers
-from monitor.types import Passage, RawArticle
+from monitor.types import KINDS, RawArticle
 from monitor.worker import Worker, read
 
 TOPIC = "news.bench"
@@ -50,21 +58,34 @@ class Enough(Exception):
 
 def main() -> None:
     options = read_options()
-    messages = read_messages(options.file, options.articles)
+    messages = read_messages(options)
     classifier = load(options.model)
     alone = classifier_alone(classifier, messages, options.batch)
-    table = Table(
-        "log", "messages", "bare poll /s", "drain /s", "rows", "stories", "recount", title="Drain, one worker"
+    columns = (
+        "log",
+        "messages",
+        "bare poll /s",
+        "drain /s",
+        "CPU ms: worker",
+        "database",
+        "rows",
+        "stories",
+        "recount",
     )
+    table = Table(*columns, title="Drain, one worker")
     for name in options.brokers.split(","):
         with (
             tempfile.TemporaryDirectory() as folder,
             embedded.server(Path(folder)) as url,
             broker_of(name, url, Path(folder)) as connect,
         ):
-            table.add_row(name, *measure(url, connect, messages, classifier, options.batch))
+            server = Cluster(Path(folder)).folder
+            table.add_row(name, *measure(url, connect, messages, classifier, options.batch, server))
     Console().print(table)
-    Console().print(f"the classifier {classifier.version!r} alone: {alone:,.0f}/s")
+    Console().print(
+        f"the classifier {classifier.version!r} alone: {alone.rate:,.0f}/s, {alone.cpu_ms:.2f} CPU ms an article;"
+        f" load {os.getloadavg()[0]:.1f}"
+    )
 
 
 def load(model: str | None) -> Classifier:
@@ -75,19 +96,41 @@ def load(model: str | None) -> Classifier:
     return load_classifier(model, Path(tempfile.gettempdir()))
 
 
-def classifier_alone(classifier: Classifier, messages: Sequence[Outgoing], batch: int) -> float:
+class Alone(NamedTuple):
+    rate: float
+    """Articles a second."""
+    cpu_ms: float
+    """An article."""
+
+
+def classifier_alone(classifier: Classifier, messages: Sequence[Outgoing], batch: int) -> Alone:
     articles = read([Message(TOPIC, 0, n, *one, datetime.now(UTC)) for n, one in enumerate(messages)]).articles
     tagged = tag_many(articles, load_companies())
-    passages = [Passage(one.article.text, tuple(mention.surface for mention in one.mentions)) for one in tagged]
-    classifier.classify(passages[:64])
-    begun = time.perf_counter()
-    for start in range(0, len(passages), batch):
-        classifier.classify(passages[start : start + batch])
-    return len(passages) / (time.perf_counter() - begun)
+    judged(tagged[:64], classifier)
+    begun, cpu = time.perf_counter(), time.process_time()
+    for start in range(0, len(tagged), batch):
+        judged(tagged[start : start + batch], classifier)
+    took, used = time.perf_counter() - begun, time.process_time() - cpu
+    return Alone(len(tagged) / took, 1000 * used / len(tagged))
+
+
+def database_cpu(server: Path) -> float:
+    """CPU seconds of a private server's processes that live."""
+    main = psutil.Process(int((server / "postmaster.pid").read_text().split()[0]))
+    used = 0.0
+    for one in [main, *main.children()]:
+        with suppress(psutil.NoSuchProcess):
+            used += sum(one.cpu_times()[:2])
+    return used
 
 
 def measure(
-    url: str, connect: Callable[[str], Broker], messages: Sequence[Outgoing], classifier: Classifier, batch: int
+    url: str,
+    connect: Callable[[str], Broker],
+    messages: Sequence[Outgoing],
+    classifier: Classifier,
+    batch: int,
+    server: Path,
 ) -> list[str]:
     migrate(url)
     database = open_database(url)
@@ -100,14 +143,12 @@ def measure(
     worker = Worker(database, lambda: connect("worker"), lambda _: classifier, load_companies(), batch)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
-    before = 0
-    while not before:  # joining the group is not what is measured here either
-        time.sleep(0.02)
-        before = numbers(database).read
-    begun = time.perf_counter()
-    while numbers(database).read < len(messages):
-        time.sleep(0.1)
-    took = time.perf_counter() - begun
+    # Neither joining the group nor filling and emptying the line is what is measured.
+    first, cpu, servers_cpu, begun = once_read(database, len(messages) // 10, server)
+    last, *rest, ended = once_read(database, len(messages) * 9 // 10, server)
+    took, count = ended - begun, last - first
+    used = [1000 * (end - start) / count for start, end in zip((cpu, servers_cpu), rest, strict=True)]
+    once_read(database, len(messages), server)
     stop.set()
     thread.join()
     wrong = len(list(recount(database)))
@@ -117,8 +158,15 @@ def measure(
         ).one()
     publisher.close()
     database.dispose()
-    rates = (f"{len(messages) / bare:,.0f}", f"{(len(messages) - before) / took:,.0f}")
-    return [f"{len(messages):,}", *rates, f"{rows:,}", f"{stories:,}", f"{wrong} differ" if wrong else "agrees"]
+    figures = (f"{len(messages) / bare:,.0f}", f"{count / took:,.0f}", *(f"{one:.2f}" for one in used))
+    return [f"{len(messages):,}", *figures, f"{rows:,}", f"{stories:,}", f"{wrong} differ" if wrong else "agrees"]
+
+
+def once_read(database: Database, wanted: int, server: Path) -> tuple[int, float, float, float]:
+    """Articles read when that many are, CPU seconds of this process and of the database, and the clock's."""
+    while (count := numbers(database).read) < wanted:
+        time.sleep(0.02)
+    return count, time.process_time(), database_cpu(server), time.perf_counter()
 
 
 def bare_poll(broker: Broker, count: int) -> float:
@@ -152,22 +200,24 @@ def broker_of(name: str, url: str, folder: Path) -> Iterator[Callable[[str], Bro
     server.stop()
 
 
-def read_messages(file: Path, articles: int) -> list[Outgoing]:
+def read_messages(options: argparse.Namespace) -> list[Outgoing]:
     found: list[RawArticle] = []
 
     def take(several: Sequence[RawArticle], /) -> None:
         found.extend(several)
-        if len(found) >= articles:
+        if len(found) >= options.articles:
             raise Enough
 
     with suppress(Enough):
-        replay(file, take, now=lambda: datetime.now(UTC))
-    return [encode(raw) for raw in found[:articles]]
+        replay(options.file, take, mapping=options.map, kind=options.kind, now=lambda: datetime.now(UTC))
+    return [encode(raw) for raw in found[: options.articles]]
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("file", nargs="?", type=Path, default=NEWS / "uci-news" / "business.csv.gz")
+    parser.add_argument("--map", default="", help="as of tocsin replay")
+    parser.add_argument("--kind", default="news", choices=KINDS)
     parser.add_argument("--articles", type=int, default=20_000)
     parser.add_argument("--brokers", default="postgres,kafka")
     parser.add_argument("--batch", type=int, default=512)
