@@ -73,7 +73,11 @@ class Command:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.close()
-        self.process.wait(20)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:  # a command that was broken off goes on
+            self.process.kill()
+            self.process.wait()
         self.process.stdout.close()
 
 
