@@ -18,16 +18,26 @@ def normalise(text: str) -> str:
 
 
 def mark(text: str, entity: str) -> str:
-    """The text with the company in brackets wherever it stands; unchanged where it is not named.
+    """The text with the company in brackets wherever it stands as a word; unchanged where it is not named.
 
     The company is also the second sequence of the pair, so that it can be asked for without being named.
     """
-    return text.replace(entity, f"[ {entity} ]") if entity else text
+    if not entity or entity not in text:
+        return text
+    marked = _as_word(entity).sub(lambda found: f"[ {found[0]} ]", text)
+    return marked if marked != text else text.replace(entity, f"[ {entity} ]")
 
 
 def around(text: str, entity: str, characters: int) -> str:
     """The part of a long text that says most about the company: around its first mention, else the beginning."""
     if len(text) <= characters:
         return text
-    at = max(0, text.find(entity) - characters // 3) if entity in text else 0
-    return text[at : at + characters]
+    named = _as_word(entity).search(text) if entity else None
+    at = named.start() if named else max(0, text.find(entity))
+    start = max(0, at - characters // 3)
+    return text[start : start + characters]
+
+
+def _as_word(entity: str) -> re.Pattern[str]:
+    """Ford, not Stanford."""
+    return re.compile(rf"(?<!\w){re.escape(entity)}(?!\w)")
