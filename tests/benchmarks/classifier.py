@@ -1,10 +1,10 @@
 """Texts a second: the classifier in service against its rivals, same weights, same headlines, one run.
 
-    OMP_WAIT_POLICY=PASSIVE python -m tests.benchmarks.classifier [--texts 1024] [--file headlines.txt] [--model small]
+    OMP_WAIT_POLICY=PASSIVE python -m tests.benchmarks.classifier [--model small] [--texts 1024] [--file headlines.txt]
 
-The wait policy is the one that `tocsin` sets itself. Rivals: `transformers.pipeline` at batch size 32 and at its best,
-ONNX Runtime in fp32 and int8 at its best (where onnx, onnxscript and onnxruntime are installed). Rounds alternate and
-the best of each counts, so that a busy moment hurts nobody. On a GPU the same table, without ONNX Runtime.
+The wait policy is the one that `tocsin` sets itself. `--model base` needs its encoder (`tocsin models fetch base`).
+Rivals: see rivals of the network. Rounds alternate and the best of each counts, so that a busy moment hurts nobody;
+beside the wall's time stands the processor's, which other programs disturb less. With a GPU the same table for it.
 """
 
 from __future__ import annotations
@@ -12,30 +12,25 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast, pipeline
 
-from monitor.classifier.fused import FusedLinear, can_fuse
-from monitor.classifier.network import load_network
 from monitor.classifier.transformer import TransformerClassifier, choose_device
-from monitor.classifier.windows import Window, batches, padding_waste
 from monitor.registry import find_model, read_manifest
+from monitor.settings import read_settings
 from monitor.types import Passage
-from tests.benchmarks import onnx_rival
+from tests.benchmarks.network_rivals import adapted, network_rivals, whole_network
+from tests.benchmarks.roof import layer_shapes, roof, roof_at
 
 ROUNDS = 4
-BATCHES = (1, 8, 32, 128)
-ONNX_LIMITS = ((1_024, 32), (4_096, 128))
 NEWS = Path(os.environ.get("TOCSIN_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 NAMES = ("Acme", "Globex", "Initech", "Umbrella Holdings", "Stark Industries", "Wayne Enterprises", "Hooli")
 DEEDS = (
@@ -46,9 +41,16 @@ DEEDS = (
     "cuts 1,200 jobs and closes two plants as demand for its older products keeps falling across Europe and Asia",
     "declares a quarterly dividend of $0.35 per share",
 )
-SHAPES = ((2_048, 384, 1_536), (2_048, 1_536, 384), (2_048, 768, 3_072), (2_048, 1_024, 4_096))
 
 Contender = Callable[[], object]
+
+
+class Took(NamedTuple):
+    """Seconds for all texts."""
+
+    wall: float
+    processor: float
+    """Of all threads together."""
 
 
 def headlines(file: Path | None, count: int) -> list[str]:
@@ -61,114 +63,80 @@ def headlines(file: Path | None, count: int) -> list[str]:
     return [f"{NAMES[at % 7]} {DEEDS[at // 7 % 6]} {at if at % 3 else ''}".strip() for at in range(count)]
 
 
-def rival(folder: Path, topics: int, device: torch.device) -> Callable[[Sequence[str], int], object]:
-    """The pipeline over the same encoder; its one head does no more work than one of our three."""
-    config = AutoConfig.from_pretrained(str(folder), num_labels=topics)
-    model = AutoModelForSequenceClassification.from_config(config)
-    getattr(model, model.base_model_prefix).load_state_dict(
-        load_network(folder, topics).encoder.state_dict(), strict=False
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]", model_max_length=128
-    )
-    classify = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device=device)
-    return lambda texts, batch: classify(list(texts), batch_size=batch, truncation=True)
-
-
-def contenders(options: argparse.Namespace, texts: Sequence[str], folder: Path) -> tuple[dict[str, Contender], float]:
-    """Each by its name, ready to run; and our padding waste."""
-    manifest, device = read_manifest(folder), choose_device(options.device)
-    passages = [Passage(text) for text in texts]
-    ours = TransformerClassifier(folder, manifest, device)
-    full = TransformerClassifier(folder, manifest, device, precision=torch.float32)
-    windows = ours._windows(passages)
-    theirs = rival(folder, len(manifest.topics), device)
-    found: dict[str, Contender] = {
-        f"tocsin {str(ours.dtype).removeprefix('torch.')}": lambda: ours.classify(passages),
-        "tocsin float32": lambda: full.classify(passages),
-        **{f"pipeline, batch {size}": lambda size=size: theirs(texts, size) for size in BATCHES},
-    }
-    if device.type == "cpu":
-        found |= onnx_contenders(folder, len(manifest.topics), windows)
-    packed = batches(windows, ours._budget, ours._rows, ours._waste)
-    return found, padding_waste(packed)
-
-
-def onnx_contenders(folder: Path, topics: int, windows: Sequence[Window]) -> dict[str, Contender]:
-    """Already tokenised, in its favour."""
-    made = Path(tempfile.mkdtemp())
-    try:
-        files = onnx_rival.export(load_network(folder, topics), made)
-    except ImportError as error:
-        print(f"without ONNX Runtime: {error}")
-        return {}
-    found: dict[str, Contender] = {}
-    for name, file in files.items():
-        run = onnx_rival.session(file, torch.get_num_threads())
-        for budget, rows in ONNX_LIMITS:
-            found[f"ONNX Runtime {name}, {rows} rows"] = lambda run=run, b=budget, r=rows: run(windows, b, r)
-    return found
-
-
-def seconds(act: Contender) -> float:
-    started = time.perf_counter()
-    act()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def gemm_peak(device: torch.device) -> float:
-    """bf16 operations a second of the best matrix product that we find: the roof, not a data sheet's."""
-    best = 0.0
-    for rows, inner, columns in SHAPES:
-        layer: nn.Module = nn.Linear(inner, columns, dtype=torch.bfloat16, device=device)
-        if device.type == "cpu" and can_fuse():
-            layer = FusedLinear(layer)  # type: ignore[arg-type]
-        x = torch.ones(rows, inner, dtype=torch.bfloat16, device=device)
-        with torch.inference_mode():
-            took = min(seconds(lambda layer=layer, x=x: layer(x)) for _ in range(60))
-        best = max(best, 2 * rows * inner * columns / took)
-    return best
-
-
-def work(folder: Path, topics: int) -> float:
-    """Operations a token in the encoder's linear layers; the attention's own products are left out."""
-    layers = load_network(folder, topics).encoder.modules()
-    return sum(2.0 * one.in_features * one.out_features for one in layers if isinstance(one, nn.Linear))
-
-
 def main() -> None:
     options = read_options()
     warnings.simplefilter("ignore")
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    folder = find_model(options.model, Path(tempfile.gettempdir()))
+    data_dir, device = read_settings().data_dir, choose_device(options.device)
+    folder = find_model(options.model, data_dir)
+    manifest = read_manifest(folder)
+    encoder = adapted(manifest, data_dir)
+    ours = TransformerClassifier(folder, manifest, device, encoder)
     texts = headlines(options.file, options.texts)
-    running, waste = contenders(options, texts, folder)
-    for act in running.values():
-        act()
-    best = dict.fromkeys(running, float("inf"))
-    for _ in range(options.rounds):
+    passages = [Passage(text) for text in texts]
+    tokens = sum(len(window.tokens) for window in ours._windows(passages))
+    running: dict[str, Contender] = {f"tocsin {str(ours.dtype)[6:]}": lambda: ours.classify(passages)}
+    if ours.dtype is not torch.float32:
+        full = TransformerClassifier(folder, manifest, device, encoder, precision=torch.float32)
+        running["tocsin float32"] = lambda: full.classify(passages)
+    if not options.alone:
+        running |= network_rivals(ours, folder, encoder, texts)
+    best = race(running, options.rounds)
+    show(f"{manifest.version} on {device}, {len(texts)} texts", best, len(texts), tokens)
+    show_share(next(iter(best.values())), tokens, folder, encoder, ours)
+
+
+def race(running: dict[str, Contender], rounds: int) -> dict[str, Took]:
+    """The best of each, after a round that does not count."""
+    best = dict.fromkeys(running, Took(float("inf"), float("inf")))
+    for number in range(rounds + 1):
         for name, act in running.items():
-            best[name] = min(best[name], seconds(act))
-    show(options, folder, texts, best, waste)
+            took = seconds(act)
+            if number:
+                best[name] = Took(min(best[name].wall, took.wall), min(best[name].processor, took.processor))
+    return best
 
 
-def show(options: argparse.Namespace, folder: Path, texts: Sequence[str], best: dict[str, float], waste: float) -> None:
-    manifest, device = read_manifest(folder), choose_device(options.device)
-    classifier = TransformerClassifier(folder, manifest, device)
-    tokens = sum(len(window.tokens) for window in classifier._windows([Passage(text) for text in texts]))
+def seconds(act: Contender) -> Took:
+    wall, processor = time.perf_counter(), time.process_time()
+    act()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return Took(time.perf_counter() - wall, time.process_time() - processor)
+
+
+def show(title: str, best: dict[str, Took], texts: int, tokens: int) -> None:
     ours = next(iter(best.values()))
-    table = Table("", "texts/s", "tokens/s", "we are x times as fast", title=f"{manifest.version}, {len(texts)} texts")
+    table = Table("", "texts/s", "tokens/s", "we are x times as fast", "x by processor time", title=title)
     for name, took in best.items():
-        table.add_row(name, f"{len(texts) / took:,.0f}", f"{tokens / took:,.0f}", f"{took / ours:.2f}")
-    Console().print(table)
-    peak = gemm_peak(device)
-    share = work(folder, len(manifest.topics)) * tokens / ours / peak
-    print(f"{tokens / len(texts):.1f} tokens a text, padding {waste:.1%}, {torch.get_num_threads()} threads, ", end="")
-    print(
-        f"load {os.getloadavg()[0]:.1f}; bf16 peak {peak / 1e12:.2f} TFLOP/s, we use {share:.0%}, tokenising included"
-    )
+        times = f"{took.wall / ours.wall:.2f}", f"{took.processor / ours.processor:.2f}"
+        table.add_row(name, f"{texts / took.wall:,.0f}", f"{tokens / took.wall:,.0f}", *times)
+    Console(width=110).print(table)
+
+
+def show_share(took: Took, tokens: int, folder: Path, encoder: Path | None, ours: TransformerClassifier) -> None:
+    """How much of the roof, the best bf16 matrix product that we find, the linear layers' work makes up."""
+    device, threads = ours._device, torch.get_num_threads()
+    network = whole_network(folder, encoder)
+    shapes = layer_shapes(network.encoder)
+    work = tokens * sum(2.0 * inner * columns for inner, columns in shapes)
+    texts = f"{tokens:,} tokens, no padding, load {os.getloadavg()[0]:.1f}"
+    if device.type == "cuda":
+        best, used = roof(device), roof_at(shapes, ours._budget, device)
+        print(f"{texts}, {torch.cuda.get_device_name(device)}")
+        shares = {"by the wall": (work / took.wall, best, used)}
+    else:
+        best, used = roof(device), roof_at(shapes, ours._budget, device)
+        print(f"{texts}, {threads} threads")
+        shares = {
+            "by the wall": (work / took.wall, threads * best, threads * used),
+            "by processor time": (work / took.processor, best, used),
+        }
+    for name, (done, peak, at_shapes) in shares.items():
+        print(
+            f"{name}: {done / 1e12:.3f} TFLOP/s in linear layers, tokenising included: {done / peak:.0%} of the best "
+            f"bf16 product ({peak / 1e12:.3f}), {done / at_shapes:.0%} of those at our shapes ({at_shapes / 1e12:.3f})"
+        )
 
 
 def read_options() -> argparse.Namespace:
@@ -178,6 +146,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--model", default="small")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--file", type=Path, help="one headline a line")
+    parser.add_argument("--alone", action="store_true", help="without rivals")
     return parser.parse_args()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,9 @@ from sklearn.metrics import f1_score
 
 from monitor.classifier.transformer import TransformerClassifier, choose_device, load_classifier
 from monitor.registry import find_model, read_manifest
+from monitor.settings import read_settings
 from monitor.types import Passage
+from tests.benchmarks.network_rivals import adapted
 from training.data import Example, read_examples, split
 
 NEWS = Path(os.environ.get("TOCSIN_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
@@ -33,11 +34,13 @@ def main() -> None:
     parser.add_argument("--model", default="small")
     parser.add_argument("--data", type=Path, default=NEWS)
     options = parser.parse_args()
-    here = Path(tempfile.gettempdir())
-    folder = find_model(options.model, here)
-    served = load_classifier(options.model, here)
+    data_dir = read_settings().data_dir
+    folder = find_model(options.model, data_dir)
+    served = load_classifier(options.model, data_dir)
     manifest = read_manifest(folder)
-    full = TransformerClassifier(folder, manifest, choose_device("auto"), precision=torch.float32)
+    full = TransformerClassifier(
+        folder, manifest, choose_device("auto"), adapted(manifest, data_dir), precision=torch.float32
+    )
     table = Table("head", "examples", "float32", str(served.dtype), "points", "same answer", title=served.version)
     worst = 0.0
     for head, examples in by_head(split(read_examples(options.data))["validation"]).items():

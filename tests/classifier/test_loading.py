@@ -1,0 +1,62 @@
+"""A version's folder -> a classifier ready to answer, or one line that says what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from monitor.classifier import transformer
+from monitor.classifier.transformer import load_classifier
+from monitor.errors import ModelUnavailable, UsageError
+from monitor.registry import read_manifest, shipped_folder
+
+
+def test_the_shipped_version_says_what_it_is() -> None:
+    manifest = read_manifest(shipped_folder() / "small")
+    assert len(manifest.topics) == 20
+    assert {"data", "configuration", "validation", "test", "encoder", "weights_sha256"} <= set(manifest.everything)
+    assert (shipped_folder() / "small" / "report" / "report.md").is_file()
+
+
+def test_damaged_weights_are_told_in_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "models" / "broken"
+    broken.mkdir(parents=True)
+    for name in ("manifest.json", "config.json", "tokenizer.json"):
+        (broken / name).write_bytes((shipped_folder() / "small" / name).read_bytes())
+    (broken / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelUnavailable, match="is damaged"):
+        load_classifier(str(broken), tmp_path, "cpu")
+
+
+def test_an_unknown_device_is_wrong_use() -> None:
+    with pytest.raises(UsageError, match="unknown device 'abacus'"):
+        transformer.choose_device("abacus")
+
+
+def test_base_without_its_encoder_says_how_to_fetch_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="run `tocsin models fetch base`"):
+        load_classifier("base", tmp_path, "cpu")
+
+
+@pytest.mark.parametrize("name", ["meta", "mps"])
+def test_a_device_we_do_not_serve_on_is_wrong_use(name: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown device '{name}'"):
+        transformer.choose_device(name)
+
+
+def test_a_gpu_that_is_not_here_is_wrong_use() -> None:
+    with pytest.raises(UsageError, match="no device cuda:99 here"):
+        transformer.choose_device("cuda:99")
+
+
+@pytest.mark.parametrize(("is_computed", "chosen"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_that_only_emulates_bfloat16_gets_float16(
+    monkeypatch: pytest.MonkeyPatch, is_computed: bool, chosen: torch.dtype
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return including_emulation or is_computed
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert transformer.choose_precision(torch.device("cuda")) is chosen
