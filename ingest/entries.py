@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urljoin
 
@@ -13,6 +15,9 @@ LONGEST_BODY = 200_000
 """Characters: a message must stay under Kafka's usual 1 MB, and no news story is longer."""
 
 LONGEST_TITLE = 2_000
+SHARED = 3
+"""Entries of one link that make it no entry's own. Two are an article and its correction."""
+
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 """Before it, a date is a programming language's zero (1970-01-01, 0001-01-01), not news."""
 
@@ -34,6 +39,14 @@ class Entry:
     def key(self) -> str:
         """What tells it from the feed's other entries."""
         return self.url or self.source_id or f"{self.title}\0{self.body}"
+
+
+def own_links(entries: Sequence[Entry], home: str | None = None) -> list[Entry]:
+    """The entries without links that are not their own: the feed's page, or one page for many entries. An article
+    is known by its link, so that all but one of them would be taken for copies."""
+    told = {(entry.url, entry.source_id or entry.title) for entry in entries}
+    shared = {url for url, count in Counter(url for url, _ in told).items() if count >= SHARED or url == home}
+    return [replace(entry, url=None) if entry.url in shared else entry for entry in entries]
 
 
 def raw_article(feed: Feed, entry: Entry, base: str, now: datetime, is_catch_up: bool) -> RawArticle:
@@ -58,9 +71,12 @@ def raw_article(feed: Feed, entry: Entry, base: str, now: datetime, is_catch_up:
 
 
 def _absolute(base: str, url: str | None) -> str | None:
+    """The entry's web address; None for what is none ("mailto:", "tag:"). Of the base its query stays out: an API's
+    holds the key."""
     if not url:
         return None
     try:
-        return readable(urljoin(base, url.strip()))
+        absolute = urljoin(base.partition("#")[0].partition("?")[0], url.strip())
     except ValueError:
         return None
+    return readable(absolute) if absolute.lower().startswith(("http://", "https://")) else None

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.request import getproxies
 
@@ -113,6 +114,8 @@ class Fetcher:
     def __post_init__(self) -> None:
         client = httpx2.Client(
             follow_redirects=False,
+            # None are kept: by address, one name's cookies would be sent to all others there.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=_has_proxy(),
             timeout=httpx2.Timeout(self.limits.read_s, connect=self.limits.connect_s),
             # A kept connection would be shared by all names at one address, whatever its certificate said.
@@ -133,8 +136,10 @@ class Fetcher:
         `secret_headers` go to the URL's own host only, never along with a redirect to another.
         """
         headers = {"User-Agent": self.user_agent, "Accept-Encoding": "gzip", "Accept": "*/*"}
-        headers |= {"If-None-Match": etag} if etag else {}
-        headers |= {"If-Modified-Since": modified} if modified else {}
+        headers |= {"If-None-Match": etag} if etag and etag.isascii() else {}
+        headers |= {"If-Modified-Since": modified} if modified and modified.isascii() else {}
+        if not all(value.isascii() for value in (secret_headers or {}).values()):
+            raise SourceUnavailable("its key holds letters that no header can carry; check the key")
         with Deadline(self.limits.total_s) as deadline:
             try:
                 answer = self._follow(url, headers, dict(secret_headers or {}), deadline)
@@ -189,8 +194,8 @@ class Fetcher:
             url=str(url.copy_with(userinfo=b"")),
             body=self._body(response),
             content_type=response.headers.get("content-type", ""),
-            etag=response.headers.get("etag"),
-            modified=response.headers.get("last-modified"),
+            etag=_ascii(response.headers.get("etag")),
+            modified=_ascii(response.headers.get("last-modified")),
         )
 
     def _body(self, response: httpx2.Response) -> bytes:
@@ -202,9 +207,13 @@ class Fetcher:
         body = bytearray()
         try:
             for chunk in response.iter_raw():
-                body += unpack.decompress(chunk, self.limits.body_bytes + 1 - len(body)) if unpack else chunk
-                if len(body) > self.limits.body_bytes:
-                    raise SourceUnavailable(f"more than {self.limits.body_bytes / 2**20:.0f} MB; that is no feed")
+                while chunk:
+                    if unpack and unpack.eof:  # packed in several pieces
+                        unpack = zlib.decompressobj(wbits=31)
+                    body += unpack.decompress(chunk, self.limits.body_bytes + 1 - len(body)) if unpack else chunk
+                    if len(body) > self.limits.body_bytes:
+                        raise SourceUnavailable(f"more than {self.limits.body_bytes / 2**20:.0f} MB; that is no feed")
+                    chunk = unpack.unused_data if unpack else b""
         except zlib.error as error:
             raise SourceUnavailable(f"its gzip body is damaged: {error}") from error
         if unpack and not unpack.eof:
@@ -235,6 +244,11 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
         return None
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     return max(at - now, timedelta(0))
+
+
+def _ascii(header: str | None) -> str | None:
+    """The header where it can be sent back: a validator in other letters, once kept, would fail for ever."""
+    return header if header and header.isascii() else None
 
 
 def _web_url(url: httpx2.URL) -> httpx2.URL:

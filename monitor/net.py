@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+RESERVED = [ipaddress.ip_network(one) for one in ("192.0.0.0/24", "168.63.129.16/32", "fec0::/10")]
+"""Inside addresses that the standard library calls public: clouds' metadata services, and what was site-local."""
+
 Resolve = Callable[[str, int], Sequence[str]]
 """(host, port) -> its addresses. OSError where it has none."""
 
@@ -24,6 +27,8 @@ def refusal(address: str) -> str | None:
     for kind in ("loopback", "link_local", "multicast", "unspecified", "private", "reserved"):
         if getattr(ip, f"is_{kind}"):
             return f"a {kind.replace('_', '-')} address"
+    if any(ip in network for network in RESERVED):
+        return "a reserved address"
     return None if ip.is_global else "not a public address"
 
 

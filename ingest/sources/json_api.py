@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ingest.dates import parse_date
-from ingest.entries import Entry
+from ingest.entries import Entry, own_links
 from ingest.fetch import Fetched, SourceUnavailable
 
 
@@ -36,22 +37,29 @@ FIELDS = ("title", "body", "url", "published", "source_id", "author", "publisher
 def parse_items(answer: Fetched, api: JsonApi) -> tuple[list[Entry], bool]:
     """(entries, True). SourceUnavailable where the answer is no JSON or the mapping doesn't fit it."""
     try:
-        data = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        data = _decoded(answer.body)
+    except (ValueError, RecursionError) as error:
         start = answer.body[:40].decode("utf-8", "replace").strip()
         raise SourceUnavailable(f"it answers with no JSON ({error}); it begins {start!r}") from error
     items = lookup(data, api.items) if api.items else data
     if not isinstance(items, list):
         raise SourceUnavailable(f"items = {api.items!r} leads to no list; {_shape(data)}")
     rows = [item for item in items if isinstance(item, Mapping)]
-    if items and not any(lookup(row, api.fields["title"]) for row in rows):
+    if items and not any(_text(lookup(row, api.fields["title"])) for row in rows):
         shape = _shape(rows[0]) if rows else "its items are no objects"
         raise SourceUnavailable(f"title = {api.fields['title']!r} is in none of the {len(items)} items; {shape}")
     dates = [_date(row, api) for row in rows]
     wrong = [date for date in dates if isinstance(date, ValueError)]
     if wrong and len(wrong) == len(dates):
         raise SourceUnavailable(f"published = {api.fields['published']!r}: {wrong[0]}; set date_format") from wrong[0]
-    return [_entry(row, api, date) for row, date in zip(rows, dates, strict=True)], True
+    return own_links([_entry(row, api, date) for row, date in zip(rows, dates, strict=True)]), True
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(body)  # slower, but it takes byte order marks, lone surrogates, NaN and long numbers
 
 
 def lookup(value: Any, path: str) -> Any:
@@ -89,7 +97,12 @@ def _entry(row: Mapping[str, Any], api: JsonApi, published: datetime | ValueErro
 
 
 def _text(value: Any) -> str | None:
-    return None if value in (None, "") else value if isinstance(value, str) else str(value)
+    """Text and numbers as text, the names of a list with commas; an object is a mapping that stops too early."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_text, value))) or None
+    return None if value is None or isinstance(value, Mapping) else str(value)
 
 
 def _shape(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import feedparser
 
 from ingest.dates import parse_date
-from ingest.entries import Entry
+from ingest.entries import Entry, own_links
 from ingest.fetch import Fetched, SourceUnavailable
 from ingest.log import readable
 
@@ -19,6 +19,10 @@ ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 YEAR = re.compile(r"\d{4}")
 PROLOGUE_BYTES = 65536
 WEB_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+LONGEST_TAG = re.compile(rb"<[A-Za-z][^<>]{65536}")
+MOST_ENTRIES = 5_000
+"""Feeds show 10 to 500. Parsing is quadratic in a tag's attributes, and takes minutes for 100,000 entries."""
 
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\r"))
 SURROGATE = re.compile(rb"&#(?:[xX]([dD][89a-fA-F][0-9a-fA-F]{2})|(5[5-7]\d{3}));")
@@ -35,6 +39,10 @@ def parse_feed(answer: Fetched, *, is_aggregator: bool = False) -> tuple[list[En
     """
     if ENTITY.search(answer.body[:PROLOGUE_BYTES]):
         raise SourceUnavailable("it declares XML entities, which no feed needs and bombs are made of")
+    if LONGEST_TAG.search(answer.body):
+        raise SourceUnavailable("it has a tag of more than 64 KB, which no feed needs")
+    if answer.body.count(b"<item") + answer.body.count(b"<entry") > MOST_ENTRIES:
+        raise SourceUnavailable(f"more than {MOST_ENTRIES:,} entries; that is no feed")
     headers = {"content-type": answer.content_type, "content-location": answer.url}
     try:
         feed = feedparser.parse(io.BytesIO(_mended(answer.body)), response_headers=headers, sanitize_html=False)
@@ -46,7 +54,8 @@ def parse_feed(answer: Fetched, *, is_aggregator: bool = False) -> tuple[list[En
     is_whole = fault is None or isinstance(fault, HARMLESS)
     if not feed.entries and not is_whole:
         raise SourceUnavailable(f"its XML is malformed: {fault}")
-    return [_entry(entry, is_aggregator) for entry in feed.entries], is_whole
+    entries = [_entry(entry, is_aggregator) for entry in feed.entries]
+    return own_links(entries, feed.feed.get("link")), is_whole
 
 
 def _mended(body: bytes) -> bytes:
@@ -92,8 +101,9 @@ def _published(entry: Any) -> datetime | None:
     try:
         return parse_date(entry[name])
     except ValueError:
-        # feedparser knows many more forms, but takes "10:00" for today's.
-        return _time(entry.get(f"{name}_parsed")) if YEAR.search(entry[name]) else None
+        # feedparser knows many more forms, but takes "10:00" for today's and the 13th month for next January.
+        at = _time(entry.get(f"{name}_parsed"))
+        return at if at and str(at.year) in YEAR.findall(entry[name]) else None
 
 
 def _time(parsed: Any) -> datetime | None:

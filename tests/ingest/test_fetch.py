@@ -244,3 +244,31 @@ def test_an_unknown_name_is_named() -> None:
 
     with pytest.raises(SourceUnavailable, match=r"nowhere\.example can't be resolved"):
         Fetcher(resolve=unknown).get("https://nowhere.example/feed")
+
+
+def test_a_validator_that_cannot_be_sent_back_is_not_kept(server: Any) -> None:
+    url = server.serve("/feed", "x", ETag='"v\u00e9"', Last_Modified="gestern, \u00fcbrigens")
+    answer = OPEN.get(url)
+    assert isinstance(answer, Fetched)
+    assert (answer.etag, answer.modified) == (None, None)
+    OPEN.get(url, etag='"v\u00e9"', modified="\u00fc")  # as kept by an older version
+    assert "if-none-match" not in server.requests[-1][1]
+
+
+def test_no_cookie_is_kept(server: Any) -> None:
+    url = server.serve("/feed", "x", Set_Cookie="who=you; Path=/")
+    OPEN.get(url)
+    OPEN.get(url)
+    assert "cookie" not in server.requests[-1][1]
+
+
+def test_a_body_packed_in_several_pieces_is_whole(server: Any) -> None:
+    packed = gzip.compress(b"one ") + gzip.compress(b"two")
+    answer = OPEN.get(server.serve("/feed", packed, Content_Encoding="gzip"))
+    assert isinstance(answer, Fetched)
+    assert answer.body == b"one two"
+
+
+@pytest.mark.parametrize("address", ["192.0.0.192", "168.63.129.16", "fec0::1"])
+def test_what_only_looks_public_is_refused(address: str) -> None:
+    assert refusal(address) == "a reserved address"

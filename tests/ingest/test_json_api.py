@@ -10,6 +10,7 @@ import pytest
 
 from ingest.ask import ask
 from ingest.dates import parse_date
+from ingest.entries import raw_article
 from ingest.feeds import Source, parse_sources
 from ingest.fetch import Fetcher, Limits, SourceUnavailable
 from monitor.errors import UsageError
@@ -26,6 +27,9 @@ DATA = {
         ]
     },
 }
+
+
+TITLE_AND_AUTHOR = 'title = "headline"\nauthor = "by"'
 
 
 def source(url: str, more: str = "", fields: str = 'title = "headline"') -> Source:
@@ -133,3 +137,38 @@ def test_what_is_no_date_is_no_date(value: object) -> None:
 
 def test_the_cadence_is_read(server: Any) -> None:
     assert source(server.url("/v1")).feed.cadence == timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("start", ['\ufeff{"data": ', '{"n": NaN, "data": ', '{"data": '])
+def test_what_the_strict_reader_refuses_is_read_all_the_same(server: Any, start: str) -> None:
+    body = start + '{"articles": [{"headline": "Fed \\ud800 holds"}, {"headline": "ECB cuts"}]}}'
+    entries = read(source(server.serve("/v1", body)))
+    assert [entry.title for entry in entries] == ["Fed \ud800 holds", "ECB cuts"]
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"data": ' + "9" * 5_000 + "}"])
+def test_monstrous_json_is_a_reason(server: Any, body: str) -> None:
+    with pytest.raises(SourceUnavailable, match="no JSON"):
+        read(source(server.serve("/v1", body)))
+
+
+def test_lists_are_joined_and_objects_are_no_text(server: Any) -> None:
+    items = [{"headline": {"long": "no"}, "by": ["Ann", "Bo"]}, {"headline": "Fed holds", "by": {"name": "Ann"}}]
+    entries = read(source(server.serve("/v1", json.dumps({"data": {"articles": items}})), fields=TITLE_AND_AUTHOR))
+    assert [(entry.title, entry.author) for entry in entries] == [("", "Ann, Bo"), ("Fed holds", None)]
+
+
+def test_a_relative_link_takes_no_key_along(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "s3cret")
+    url = server.serve("/v1", json.dumps({"data": {"articles": [{"headline": "Fed holds", "link": "#7"}]}}))
+    found = source(url, 'key_env = "TEST_KEY"\nkey_query = "apikey"', 'title = "headline"\nurl = "link"')
+    reading = ask(found, FeedState(name="API"), OPEN)
+    article = raw_article(found.feed, reading.entries[0], reading.base, datetime.now(UTC), False)
+    assert article.url == server.url("/v1#7")
+
+
+def test_a_key_that_no_header_can_carry_is_a_reason(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "s\u00e9cret")
+    found = source(server.serve("/v1", "[]"), 'key_env = "TEST_KEY"\nkey_header = "X-Key"')
+    with pytest.raises(SourceUnavailable, match="check the key"):
+        read(found)

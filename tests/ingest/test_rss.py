@@ -199,3 +199,46 @@ def test_odd_titles_are_handed_on_for_the_worker_to_judge(title: str, expected: 
     assert article.title.startswith(expected)
     assert article.url == "https://a.example/x"
     article.title.encode()
+
+
+def test_a_link_that_many_entries_share_is_none_of_theirs() -> None:
+    halts = "".join(f"<item><title>HALT {n}</title><link>https://a.example/halts</link></item>" for n in range(3))
+    home = "<item><title>Late</title><link>https://a.example/</link></item>"
+    corrected = "".join(f"<item><title>V{n}</title><link>https://a.example/7</link></item>" for n in range(2))
+    entries, _ = parse_feed(answer(rss("<link>https://a.example/</link>" + halts + home + corrected)))
+    assert [entry.url for entry in entries] == [None] * 4 + ["https://a.example/7"] * 2
+    articles = [raw_article(FEED, entry, FEED.url, NOW, False) for entry in entries]
+    assert len({article.source_id for article in articles[:4]}) == 4
+
+
+@pytest.mark.parametrize("link", ["mailto:a@b.example", "javascript:alert(1)", "tag:a.example:7"])
+def test_a_link_that_is_no_web_address_costs_no_article(link: str) -> None:
+    article = raw_article(FEED, Entry("Fed holds", link), FEED.url, NOW, False)
+    assert (article.url, article.source_id) == (None, link)
+
+
+def test_links_are_relative_to_the_nearest_xml_base_and_the_alternate_one_counts() -> None:
+    atom = """<feed xmlns="http://www.w3.org/2005/Atom" xml:base="https://b.example/x/"><title>r</title>
+    <entry xml:base="y/"><title>t</title><id>i</id><link rel="self" href="s"/><link rel="enclosure" href="a.mp3"/>
+    <link rel="alternate" href="z.html"/></entry></feed>"""
+    (entry,), _ = parse_feed(answer(atom))
+    assert entry.url == "https://b.example/x/y/z.html"
+
+
+def test_what_takes_a_parser_minutes_is_refused() -> None:
+    attributes = " ".join(f'a{n}="x"' for n in range(50_000))
+    for body in (rss(f"<item {attributes}><title>x</title></item>"), rss("<item><title>x</title></item>" * 10_000)):
+        with pytest.raises(SourceUnavailable, match="no feed"):
+            parse_feed(answer(body))
+
+
+def test_a_long_plain_body_is_no_long_tag() -> None:
+    body = "word " * 20_000
+    ((entry,), _) = parse_feed(
+        answer(rss(f"<item><title>x</title><description><![CDATA[{body}]]></description></item>"))
+    )
+    assert len(entry.body) > 90_000
+
+
+def test_the_thirteenth_month_is_not_next_january() -> None:
+    assert published("2026-13-45") is None
