@@ -3,7 +3,8 @@
 python -m tests.benchmarks.ticks
 
 A private database is made for the run and its five-minute counts are drawn by SQL; articles of the two hours that are
-watched come through `save`, as from a worker. Seconds are by the wall, from the transaction's begin to its commit.
+watched come through `save`, as from a worker. Seconds are from the transaction's begin to its commit: by the wall, and
+of them our own processor time, which other work on the machine does not lengthen much (Postgres' is not in it).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -22,7 +24,7 @@ from monitor.store.engine import transaction
 from monitor.store.migrate import migrate
 from tests.test_alerts_chain import BAD, FLAT, HOUSES, World
 
-SCOPES, DAYS, STORIES = 5000, 90, 2_000_000
+SCOPES, DAYS, STORIES = 5000, 90, 300_000
 TICKS, ARTICLES, SURGES, STORIES_OF_SURGE = 24, 500, 99, 8
 NOW = datetime(2026, 3, 3, 10, tzinfo=UTC)
 FILL = (
@@ -55,21 +57,26 @@ def filled(url: str) -> World:
     return world
 
 
-def timed_tick(world: World) -> float:
-    begin = time.perf_counter()
+class Took(NamedTuple):
+    wall: float
+    own: float
+
+
+def timed_tick(world: World) -> Took:
+    wall, own = time.perf_counter(), time.process_time()
     with transaction(world.database) as tx:
         world.evaluator.tick(tx, {}, world.at)
-    return time.perf_counter() - begin
+    return Took(time.perf_counter() - wall, time.process_time() - own)
 
 
-def learning(world: World) -> list[float]:
+def learning(world: World) -> list[Took]:
     took = [timed_tick(world)]
     while world.evaluator.behind:
         took.append(timed_tick(world))
     return took
 
 
-def watching(world: World) -> list[float]:
+def watching(world: World) -> list[Took]:
     """Two hours of news; the second hour begins with surges at once."""
     took = []
     for number in range(TICKS):
@@ -88,9 +95,11 @@ def watching(world: World) -> list[float]:
     return took
 
 
-def line(title: str, took: list[float]) -> None:
+def line(title: str, took: list[Took]) -> None:
+    walls, own = [one.wall for one in took], [one.own for one in took]
     print(
-        f"{title:<44} {len(took):>6} {max(took):>8.2f} s {statistics.median(took):>7.2f} s {sum(took):>7.1f} s",
+        f"{title:<44} {len(took):>6} {max(walls):>8.2f} s {statistics.median(walls):>7.2f} s {sum(walls):>7.1f} s"
+        f" {max(own):>8.2f} s {statistics.median(own):>7.2f} s {sum(own):>7.1f} s",
         flush=True,
     )
 
@@ -103,7 +112,8 @@ def main() -> None:
             print(
                 f"\n{SCOPES} scopes, {STORIES:,} stories in {DAYS} days, Postgres on the same machine, load {load:.1f}"
             )
-            print(f"{'by the wall':<44} {'ticks':>6} {'worst':>10} {'median':>9} {'in all':>9}")
+            sorts = f"{'worst':>10} {'median':>9} {'in all':>9}"
+            print(f"{'by the wall, then of our processor':<44} {'ticks':>6} {sorts} {sorts}")
             line("35 days learned at first start, in slices", learning(world))
             took = watching(world)
             line(f"ticks of five minutes, {ARTICLES} new articles each", took)
