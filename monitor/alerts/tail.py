@@ -21,19 +21,21 @@ KEEP_S = 10 * WEEK_S
 """Counted stretches are half forgotten after so long: streams change their character."""
 PRIOR_WEEKS = 0.5
 PRIOR_LOG_RATE = 3.74
-PRIOR_SCALE = 1.2
+PRIOR_SCALE = 1.25
 PRIOR_STRETCHES = 30.0
-"""What well-behaved streams show: 42 * exp(-evidence / 1.2) stretches a week; weighs as much as so many weeks and
+"""What well-behaved streams show: 42 * exp(-evidence / 1.25) stretches a week; weighs as much as so many weeks and
 stretches of the scope's own."""
 EVENTS_ALLOWED = 3.0
 EVENTS_PER_WEEK = 0.8
 """Stretches a scope may owe to real events: what comes up more often than that is how this scope behaves."""
-USUAL_PER_WEEK = 8.0
-SURELY_EVENTS_PER_WEEK = 0.3
-EVENT_SPAN = 4.0
+USUAL_PER_WEEK = 6.0
 BULK_SPAN = 1.5
-"""The tail is fitted from the level reached so often to the one reached a fifth as often: rarer stretches may be
-real events, which must not teach that events are normal."""
+"""The tail is fitted from the level reached so often to the one reached a fifth as often: where stretches are more
+frequent they run together, and the tail looks too long; rarer ones may be real events, which must not seem normal."""
+EVENT_SPAN = 3.0
+SURELY_EVENTS_PER_WEEK = 0.5
+"""What reaches so many scales above the usual level is an event, up to so many a week: set aside before the tail is
+fitted, for on its way up it passed every level below, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,12 @@ def log_rates(tail: Tail) -> Array:
     """(S, K) natural log of the stretches a week that reach each level: counted where usual, fitted where rare."""
     weeks = tail.watched_s / WEEK_S
     prior = np.minimum(np.exp(PRIOR_LOG_RATE - GRID / PRIOR_SCALE), 2 * USUAL_PER_WEEK)
-    own = np.log((tail.stretches + PRIOR_WEEKS * prior) / (weeks + PRIOR_WEEKS)[:, None])
     usual = _usual_level(tail.stretches, weeks)
     scale = np.full(len(weeks), PRIOR_SCALE)
     for _ in range(3):
         ordinary = tail.stretches - _events(tail.stretches, weeks, GRID[usual] + EVENT_SPAN * scale)
         scale = _scale(ordinary, GRID[usual], GRID[usual] + BULK_SPAN * scale)
+    own = np.log((np.maximum(ordinary, 0.0) + PRIOR_WEEKS * prior) / (weeks + PRIOR_WEEKS)[:, None])
     at_usual = own[np.arange(len(weeks)), usual]
     fitted = at_usual[:, None] - (GRID[None] - GRID[usual][:, None]) / scale[:, None]
     fitted = np.maximum(fitted, _too_often(tail.stretches, weeks, scale))
