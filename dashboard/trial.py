@@ -44,10 +44,13 @@ def rates(rule: Rule, trial: Trial) -> str:
     rate = f"{trial.rate:.2g} false alarm{'' if trial.rate == 1 else 's'} a week on that past"
     if rule.budget is not None:
         rate += f", where you allow {rule.budget:g}"
-    if trial.is_measured:
-        return f"{rate}. What was marked useful is not false."
-    days = round(LEAST_PAST / timedelta(days=1))
-    return f"{rate}. That is too little past to set the bar by: it is set once there are {days} days."
+    words = [f"{rate}.", "What was marked useful is not false."]
+    if not trial.is_measured:
+        days = round(LEAST_PAST / timedelta(days=1))
+        words[1] = f"That is too little past to set the bar by: it is set once there are {days} days."
+    if rule.inhibited_by:
+        words.append(f"Times at which {' or '.join(rule.inhibited_by)} would have silenced it are counted, too.")
+    return " ".join(words)
 
 
 def incidents(episodes: Sequence[Episode]) -> list[list[Episode]]:

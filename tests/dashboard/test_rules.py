@@ -218,3 +218,4 @@ def test_a_rate_is_held_against_what_is_allowed() -> None:
     tried = Trial((EPISODE,), {}, 2.0, 0.333, {}, 3.0, True)
     assert trial.rates(Rule(budget=1.0), tried).startswith("0.33 false alarms a week on that past, where you allow 1.")
     assert "allow" not in trial.rates(Rule(budget=None, at_least=9), tried)
+    assert "Crash would have silenced it are counted" in trial.rates(Rule(inhibited_by=("Crash",)), tried)
