@@ -6,8 +6,9 @@ import uuid
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka.errors import KafkaTimeoutError, MetadataEmptyBrokerList
 
-from monitor.broker.kafka import LARGEST_BATCH, KafkaBroker, connection_settings, create_topic
+from monitor.broker.kafka import LARGEST_BATCH, KafkaBroker, _patiently, connection_settings, create_topic
 from monitor.broker.protocol import Outgoing
 from monitor.codec import LARGEST
 from monitor.errors import UsageError
@@ -44,3 +45,16 @@ def test_a_topic_of_ours_takes_the_largest_message_that_the_codec_makes(kafka_se
     broker = KafkaBroker(connection, topic, "group")
     broker.publish(topic, [Outgoing(b"k", b"x" * (LARGEST - 1))])
     broker.close()
+
+
+def test_a_cause_is_one_readable_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A broker without leaders answers with all its topics, and kafka-python puts that into the error."""
+    answers = iter([MetadataEmptyBrokerList("MetadataResponse(" + "topic, " * 500), KafkaTimeoutError("no answer")])
+
+    def ask() -> str:
+        for error in answers:
+            raise error
+        return "here"
+
+    assert _patiently("ask for the lag", ask) == "here"
+    assert len(capsys.readouterr().out) < 400

@@ -36,6 +36,7 @@ SESSION_TIMEOUT_MS = 10_000
 PATIENT_POLL_MS = 24 * 3600 * 1000
 ANSWER_TIMEOUT_MS = 15_000
 METADATA_AGE_MS = 30_000  # how long a new partition may stay unread
+LONGEST_CAUSE = 200
 LARGEST_BATCH = 1_048_588
 """Bytes that a topic must take at once: Kafka's own default of max.message.bytes, and more than the codec makes."""
 
@@ -268,4 +269,6 @@ def _patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) 
 
 
 def _cause(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """On one line: some of kafka-python's errors hold the broker's whole answer."""
+    told = str(error)
+    return told if 0 < len(told) <= LONGEST_CAUSE else type(error).__name__
