@@ -31,6 +31,7 @@ from tests.benchmarks.network_rivals import adapted, network_rivals, whole_netwo
 from tests.benchmarks.roof import layer_shapes, roof, roof_at
 
 ROUNDS = 4
+TEXTS_CPU, TEXTS_GPU = 1_024, 65_536
 NEWS = Path(os.environ.get("TOCSIN_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 NAMES = ("Acme", "Globex", "Initech", "Umbrella Holdings", "Stark Industries", "Wayne Enterprises", "Hooli")
 DEEDS = (
@@ -72,7 +73,7 @@ def main() -> None:
     manifest = read_manifest(folder)
     encoder = adapted(manifest, data_dir)
     ours = TransformerClassifier(folder, manifest, device, encoder)
-    texts = headlines(options.file, options.texts)
+    texts = headlines(options.file, options.texts or (TEXTS_GPU if device.type == "cuda" else TEXTS_CPU))
     passages = [Passage(text) for text in texts]
     tokens = sum(len(window.tokens) for window in ours._windows(passages))
     running: dict[str, Contender] = {f"tocsin {str(ours.dtype)[6:]}": lambda: ours.classify(passages)}
@@ -120,18 +121,18 @@ def show_share(took: Took, tokens: int, folder: Path, encoder: Path | None, ours
     network = whole_network(folder, encoder)
     shapes = layer_shapes(network.encoder)
     work = tokens * sum(2.0 * inner * columns for inner, columns in shapes)
-    texts = f"{tokens:,} tokens, no padding, load {os.getloadavg()[0]:.1f}"
+    best, used = roof(device), roof_at(shapes, ours._budget, device)
     if device.type == "cuda":
-        best, used = roof(device), roof_at(shapes, ours._budget, device)
-        print(f"{texts}, {torch.cuda.get_device_name(device)}")
-        shares = {"by the wall": (work / took.wall, best, used)}
+        where, shares = torch.cuda.get_device_name(device), {"by the wall": (work / took.wall, best, used)}
     else:
-        best, used = roof(device), roof_at(shapes, ours._budget, device)
-        print(f"{texts}, {threads} threads")
-        shares = {
-            "by the wall": (work / took.wall, threads * best, threads * used),
-            "by processor time": (work / took.processor, best, used),
-        }
+        where, shares = (
+            f"{threads} threads",
+            {
+                "by the wall": (work / took.wall, threads * best, threads * used),
+                "by processor time": (work / took.processor, best, used),
+            },
+        )
+    print(f"{tokens:,} tokens, no padding, load {os.getloadavg()[0]:.1f}, {where}")
     for name, (done, peak, at_shapes) in shares.items():
         print(
             f"{name}: {done / 1e12:.3f} TFLOP/s in linear layers, tokenising included: {done / peak:.0%} of the best "
@@ -141,7 +142,7 @@ def show_share(took: Took, tokens: int, folder: Path, encoder: Path | None, ours
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--texts", type=int, default=1_024)
+    parser.add_argument("--texts", type=int, help=f"{TEXTS_CPU:,}; on a GPU {TEXTS_GPU:,}")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--model", default="small")
     parser.add_argument("--device", default="auto")

@@ -92,15 +92,13 @@ def sentence_transformers(
 ) -> dict[str, Contender]:
     try:
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.models import Pooling, Transformer
     except ImportError as error:
         print(f"without sentence-transformers: {error}")
         return {}
     folder = tempfile.mkdtemp()
     network.encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    reader = Transformer(folder)
-    model = SentenceTransformer(modules=[reader, Pooling(network.topic.in_features)], device=str(device)).to(dtype)
+    model = SentenceTransformer(folder, device=str(device)).to(dtype)  # of a bare encoder it makes mean pooling
     name = f"sentence-transformers encode {str(dtype)[6:]}"
     return {
         f"{name}, batch {size}": lambda s=size: model.encode(list(texts), batch_size=s, show_progress_bar=False)
@@ -113,8 +111,8 @@ def onnx_runtime(ours: TransformerClassifier, network: Network, texts: Sequence[
     windows = ours._windows([Passage(text) for text in texts])
     try:
         files = onnx_rival.export(network, Path(tempfile.mkdtemp()))
-    except ImportError as error:
-        print(f"without ONNX Runtime: {error}")
+    except (ImportError, torch.onnx.OnnxExporterError) as error:
+        print(f"without ONNX Runtime: {str(error).splitlines()[0]}")
         return {}
     pad = network.encoder.config.pad_token_id
     found: dict[str, Contender] = {}

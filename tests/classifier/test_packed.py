@@ -110,8 +110,11 @@ def test_variable_lengths_are_used_only_where_they_work_and_answer_right() -> No
     def broken(runs: Sequence[Run]) -> attention.Attend:
         raise RuntimeError(f"no kernel for {len(runs)} runs")
 
-    judged = [answers_right(way, 4, 64, CPU, torch.bfloat16) for way in (right, wrong, broken)]
-    assert judged == [True, False, False]
+    def exponent(runs: Sequence[Run]) -> attention.Attend:
+        return lambda asked: by_exponent(asked, runs, 4, None)
+
+    judged = [answers_right(way, 4, 64, CPU, torch.bfloat16) for way in (right, exponent, wrong, broken)]
+    assert judged == [True, True, False, False]
 
 
 def test_without_a_gpu_the_kernel_of_variable_lengths_is_refused() -> None:
