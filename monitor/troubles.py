@@ -15,7 +15,7 @@ from monitor.alerts.completeness import SilentFeed
 from monitor.alerts.message import Message, Naming
 from monitor.store import outbox, read_delivery
 from monitor.store.alerts import Transaction
-from monitor.store.given_up import given_up
+from monitor.store.given_up import GivenUp, given_up
 from monitor.store.read_delivery import ChannelState
 
 SILENT, SILENT_TOLD = "silent feed: ", "silent feeds told"
@@ -52,19 +52,35 @@ def _is_apart(last: datetime | None, now: datetime) -> bool:
 
 def tell_lost(tx: Transaction, channels: Sequence[str], naming: Naming, now: datetime) -> None:
     """Channels that are away and messages that were given up, told to the channels that work."""
-    gone = away(read_delivery.channel_states(tx, now), now)
+    states = read_delivery.channel_states(tx, now)
+    gone = away(states, now)
     others = [name for name in channels if name not in gone]
     _tell_away(tx, gone, others, naming, now)
     last = outbox.marks_like(tx, LOST_TOLD).get(LOST_TOLD, now - read_delivery.REMEMBERED)
-    number, lost = given_up(tx, limit=LOST_AT_ONCE, since=min(last, now))
-    if not lost:
+    _, lost = given_up(tx, limit=LOST_AT_ONCE, since=min(last, now))
+    heard = hearers(lost, others, {one.channel: one.sent_at for one in states})
+    if not lost or not heard:
         return
-    log.error("given up", messages=number, channels=sorted({one.channel for one in lost}))
-    for name in others:
-        theirs = [(one.channel, one.title, one.error) for one in lost if one.channel != name]
-        if theirs:
-            _post(tx, [name], f"lost:{max(one.id for one in lost)}", of_given_up(theirs, naming), now)
+    log.error("given up", messages=len(lost), channels=sorted({one.channel for one in lost}), told=list(heard))
+    for name, theirs in heard.items():
+        words = [(one.channel, one.title, one.error) for one in theirs]
+        _post(tx, [name], f"lost:{now.isoformat()}", of_given_up(words, naming), now)
     outbox.mark(tx, LOST_TOLD, max(one.at for one in lost))
+
+
+def hearers(
+    lost: Sequence[GivenUp], working: Sequence[str], sent_at: Mapping[str, datetime | None]
+) -> dict[str, list[GivenUp]]:
+    """Which working channel hears of which lost messages; nobody while one of these would be heard of by none.
+
+    A channel hears of its own once it has taken another since: before, it would lose that, too.
+    """
+    found = {
+        name: [one for one in lost if one.channel != name or ((sent := sent_at.get(name)) and sent > one.at)]
+        for name in working
+    }
+    known = {one.id for theirs in found.values() for one in theirs}
+    return {name: theirs for name, theirs in found.items() if theirs} if known == {one.id for one in lost} else {}
 
 
 def away(states: Sequence[ChannelState], now: datetime) -> dict[str, ChannelState]:

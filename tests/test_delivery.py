@@ -148,6 +148,18 @@ def test_what_can_never_be_delivered_is_told_within_minutes(world: World) -> Non
     assert world.titles("mail") == ["1 message did not reach desk"]
 
 
+def test_the_only_channel_hears_of_what_it_lost_once_it_works_again(world: World) -> None:
+    world.names = ("desk",)
+    world.away["desk"] = NotifyFailed("webhook answered 404", may_retry=False)
+    world.post("desk")
+    world.run(90 * MINUTE, step=5 * MINUTE)
+    assert world.value("SELECT count(*) FROM outbox") == 1
+    world.away.clear()
+    world.post("desk", range(2, 3))
+    world.run(10 * MINUTE)
+    assert world.titles("desk") == ["Company 2: surge of negative news", "1 message did not reach desk"]
+
+
 def test_messages_for_a_channel_that_is_no_longer_set_up_are_told_to_the_others(world: World) -> None:
     world.post("pager")
     world.run(12 * MINUTE)
@@ -158,8 +170,9 @@ def test_a_notice_that_is_lost_itself_starts_no_echo(world: World) -> None:
     for name in ("desk", "mail"):
         world.away[name] = NotifyFailed("webhook answered 404", may_retry=False)
     world.post("desk")
+    world.run(30 * MINUTE)
     world.run(timedelta(hours=5), step=10 * MINUTE)
-    assert world.value("SELECT count(*) FROM outbox") <= 4
+    assert world.value("SELECT count(*) FROM outbox") == 2
 
 
 def test_a_channel_that_was_away_gets_one_list_of_what_it_missed(world: World) -> None:

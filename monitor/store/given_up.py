@@ -29,8 +29,9 @@ class GivenUp(NamedTuple):
 
 
 def given_up(tx: Transaction, limit: int = 50, since: datetime | None = None) -> tuple[int, list[GivenUp]]:
-    """How many there are, and the newest of them; with `since`, of those given up later."""
-    where = "FROM outbox WHERE gave_up_at > coalesce(CAST(:since AS timestamptz), '-infinity')"
+    """How many there are, and the newest; with `since`, of those given up later that were no notice of such a loss."""
+    where = """FROM outbox WHERE gave_up_at IS NOT NULL AND (CAST(:since AS timestamptz) IS NULL
+               OR gave_up_at > :since AND NOT key LIKE 'notice:lost:%')"""
     count = int(tx.execute(text(f"SELECT count(*) {where}"), {"since": since}).scalar_one())
     statement = text(f"""
         SELECT id, channel, coalesce(message->>'title', ''), episode, attempts, gave_up_at, coalesce(error, '')
