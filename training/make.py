@@ -28,7 +28,7 @@ from monitor.errors import UsageError
 from monitor.registry import read_manifest
 from monitor.store.labels import LabelledText
 from training.commands import Tell, calibrate_model, show_balance, write_manifest
-from training.config import TrainConfig
+from training.config import Freeze, TrainConfig
 from training.data import FILES, Example, examples_of, file_hashes, kept_out, read_examples, split
 from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
@@ -85,7 +85,7 @@ def make_version(
     started = time.monotonic()
     lesson = gather(sources, config, out / SOFT, tell)
     topics = sorted({one.topic for one in lesson.splits["train"] if one.topic is not None})
-    origin = origin_of(encoder)
+    origin = origin_of(encoder, config.freeze)
     network = begin(encoder, topics, config, data_dir)
     if config.freeze == "lora" and not origin.is_adapter:
         keep_encoder(encoder, origin.sha256, data_dir)  # now: without it hours of training would end in nothing
@@ -100,7 +100,8 @@ def make_version(
         "version": version,
         "made_at": now.isoformat(timespec="seconds"),
         "topics": topics,
-        "encoder": {"name": origin.name, "sha256": origin.sha256, "licence": origin.licence},
+        "encoder": origin.encoder,
+        **({"goes_on_from": origin.version} if origin.version else {}),
         **({"adapter": {"rank": config.rank, "alpha": config.alpha}} if config.freeze == "lora" else {}),
         **({"teachers": teachers} if teachers else {}),
         "examples": {name: len(examples) for name, examples in lesson.splits.items()},
@@ -138,23 +139,31 @@ def gather(sources: Sources, config: TrainConfig, keep: Path, tell: Tell = print
 class Origin:
     """What a training starts from."""
 
-    name: str
     sha256: str
-    """Of the encoder's weights."""
-    licence: str
+    """Of the weights that the training starts from; of an adapter's encoder where it starts from an adapter."""
+    encoder: Mapping[str, Any]
+    """The pretrained encoder at the root of it, or the version that a new adapter stands on: name, sha256, licence."""
+    version: str | None
+    """Of ours, from which the training goes on."""
     is_adapter: bool
-    """A version of ours that holds only an adapter of the encoder."""
+    """That version holds only an adapter of the encoder."""
 
 
-def origin_of(folder: Path) -> Origin:
+def origin_of(folder: Path, freeze: Freeze) -> Origin:
     """The encoder itself, or the version in the folder; of an adapter, the encoder that it stands on."""
-    manifest = read_manifest(folder) if (folder / "manifest.json").is_file() else None
-    if manifest and manifest.adapter_scale:
-        found, name, is_adapter = manifest.encoder, manifest.version, True
-    else:
-        found, name, is_adapter = sha256(folder / "model.safetensors"), folder.name, False
-    known = next((one for one in ENCODERS if one.sha256 == found), None)
-    return Origin(known.hub if known else name, found, "Apache-2.0" if known else "its maker's", is_adapter)
+    if not (folder / "manifest.json").is_file():
+        found = sha256(folder / "model.safetensors")
+        known = next((one for one in ENCODERS if one.sha256 == found), None)
+        name, licence = (known.hub, "Apache-2.0") if known else (folder.name, "its maker's")
+        return Origin(found, {"name": name, "sha256": found, "licence": licence}, None, is_adapter=False)
+    manifest = read_manifest(folder)
+    root = manifest.everything["encoder"]
+    if manifest.adapter_scale:
+        return Origin(manifest.encoder, root, manifest.version, is_adapter=True)
+    found = sha256(folder / "model.safetensors")
+    if freeze == "lora":  # the adapter serves with this very version beneath it
+        root = {"name": manifest.version, "sha256": found, "licence": root["licence"]}
+    return Origin(found, root, manifest.version, is_adapter=False)
 
 
 def begin(encoder: Path, topics: Sequence[str], config: TrainConfig, data_dir: Path) -> Network:

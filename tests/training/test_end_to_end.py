@@ -87,6 +87,8 @@ def test_a_version_learns_on_from_where_another_stopped(tmp_path: Path) -> None:
     frozen = replace(QUICK, freeze="head", epochs=1, head_rate=1e-5)
     second = make(tmp_path, "second-1", frozen, encoder=tmp_path / "models" / "first-1")
     assert_tells_good_from_bad(second)
+    assert second.manifest.everything["goes_on_from"] == "first-1"
+    assert second.manifest.everything["encoder"]["name"] == "tiny", "the root of it all, not the version between"
     other = tmp_path / "other"
     write_sets(other, topics="Subject")
     with pytest.raises(UsageError, match="knows other topics"):
