@@ -12,10 +12,7 @@ from monitor.broker.kafka import LARGEST_BATCH, KafkaBroker, _patiently, connect
 from monitor.broker.protocol import Outgoing
 from monitor.codec import LARGEST
 from monitor.errors import UsageError
-from tests.contracts.conftest import kafka_server
 from tests.kafka_server import KafkaServer
-
-__all__ = ["kafka_server"]
 
 pytestmark = pytest.mark.kafka
 

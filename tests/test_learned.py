@@ -16,7 +16,7 @@ from monitor.jobs import make_jobs
 from monitor.settings import Settings
 from monitor.store.engine import transaction
 from monitor.store.status import has_evaluated
-from tests.test_alerts_chain import FLAT, HOUSES, World, lived
+from tests.alert_world import FLAT, HOUSES, World, lived
 
 A_DAY = 288
 

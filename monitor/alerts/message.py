@@ -192,7 +192,7 @@ def episode_link(episode: Episode, dashboard_url: str) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    many = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    many = f"{word[:-1]}ies" if word.endswith("y") and word[-2] not in "aeo" else f"{word}s"
     return f"{number:,} {word if number == 1 else many}"
 
 

@@ -22,7 +22,7 @@ import psycopg
 from monitor import embedded
 from monitor.store.engine import transaction
 from monitor.store.migrate import migrate
-from tests.test_alerts_chain import BAD, FLAT, HOUSES, World
+from tests.alert_world import BAD, FLAT, HOUSES, World
 
 SCOPES, DAYS, STORIES = 5000, 90, 300_000
 TICKS, ARTICLES, SURGES, STORIES_OF_SURGE = 24, 500, 99, 8
