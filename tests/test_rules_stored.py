@@ -190,7 +190,7 @@ def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World,
     with transaction(world.database) as tx:
         outbox.post(tx, "desk", "k1", message, world.at)
         (waiting,) = outbox.due(tx, world.at)
-        outbox.mark_failed(tx, waiting.id, "refused; see https://desk.example/T0KEN", None, world.at)
+        outbox.mark_failed(tx, [waiting.id], "refused; see https://desk.example/T0KEN", None, world.at)
     said = next(line for line in tocsin(world, tmp_path, "doctor").stdout.splitlines() if "messages:" in line)
     assert said == (
         "MEND messages: 1 could not be delivered, the last through desk: refused, see ***; "
@@ -241,7 +241,7 @@ def test_what_was_given_up_is_listed_without_secrets_and_sent_again_when_asked(w
         outbox.post(tx, "desk", "k1", message, world.at)
         outbox.post(tx, "hook", "k2", message, world.at)
         for one in outbox.due(tx, world.at):
-            outbox.mark_failed(tx, one.id, "refused by slack://T0K/EN", None, world.at)
+            outbox.mark_failed(tx, [one.id], "refused by slack://T0K/EN", None, world.at)
         count, (newest, _) = given_up(tx)
         assert (count, newest.title, newest.error) == (2, "Feed Quay is silent", "refused by ***")
         assert send_again(tx, "ann", world.at, [newest.id]) == 1

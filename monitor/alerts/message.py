@@ -153,7 +153,7 @@ def _reason(episode: Episode) -> str:
 
 def rarity(severity: float) -> str:
     """How often chance alone brings this on this very series."""
-    weeks = 10.0**severity
+    weeks = 10.0 ** min(severity, 12.0)  # a bursty scope's severities reach hundreds
     if weeks >= RAREST_YEARS * 52:
         return f"By chance, less than once in {RAREST_YEARS} years here."
     if weeks >= 104:

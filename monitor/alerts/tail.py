@@ -7,6 +7,7 @@ crisis dominates, gives the tail's slope; rarer evidence is extrapolated. A youn
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,21 +22,26 @@ KEEP_S = 10 * WEEK_S
 """Counted stretches are half forgotten after so long: streams change their character."""
 PRIOR_WEEKS = 0.5
 PRIOR_LOG_RATE = 3.74
-PRIOR_SCALE = 1.25
+PRIOR_SCALE = 1.2
 PRIOR_STRETCHES = 30.0
-"""What well-behaved streams show: 42 * exp(-evidence / 1.25) stretches a week; weighs as much as so many weeks and
+"""What well-behaved streams show: 42 * exp(-evidence / 1.2) stretches a week; weighs as much as so many weeks and
 stretches of the scope's own."""
 EVENTS_ALLOWED = 3.0
 EVENTS_PER_WEEK = 0.8
 """Stretches a scope may owe to real events: what comes up more often than that is how this scope behaves."""
-USUAL_PER_WEEK = 6.0
+USUAL_PER_WEEK = 8.0
 BULK_SPAN = 1.5
-"""The tail is fitted from the level reached so often to the one reached a fifth as often: where stretches are more
-frequent they run together, and the tail looks too long; rarer ones may be real events, which must not seem normal."""
-EVENT_SPAN = 3.0
-SURELY_EVENTS_PER_WEEK = 0.5
+"""The tail is fitted from the level reached so often to the one reached a fifth as often: rarer stretches may be
+real events, which must not teach that events are normal."""
+EVENT_SPAN = 4.0
+SURELY_EVENTS_PER_WEEK = 0.3
 """What reaches so many scales above the usual level is an event, up to so many a week: set aside before the tail is
 fitted, for on its way up it passed every level below, too."""
+BLIND_S = 0.75 * GAP_S
+"""After each stretch so long counts no other: of frequent ones some are missed, and a tail fitted to what is left would
+look too long. Less than GAP, for stretches come in clusters."""
+MOST_SHOWN = math.exp(-1.0)
+"""Per BLIND_S: however many stretches there are, no more of them show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +82,26 @@ def log_rates(tail: Tail) -> Array:
     weeks = tail.watched_s / WEEK_S
     prior = np.minimum(np.exp(PRIOR_LOG_RATE - GRID / PRIOR_SCALE), 2 * USUAL_PER_WEEK)
     usual = _usual_level(tail.stretches, weeks)
+    apart = _missed(tail.stretches, weeks)
     scale = np.full(len(weeks), PRIOR_SCALE)
     for _ in range(3):
         ordinary = tail.stretches - _events(tail.stretches, weeks, GRID[usual] + EVENT_SPAN * scale)
-        scale = _scale(ordinary, GRID[usual], GRID[usual] + BULK_SPAN * scale)
+        scale = _scale(ordinary * apart, GRID[usual], GRID[usual] + BULK_SPAN * scale)
     own = np.log((np.maximum(ordinary, 0.0) + PRIOR_WEEKS * prior) / (weeks + PRIOR_WEEKS)[:, None])
     at_usual = own[np.arange(len(weeks)), usual]
     fitted = at_usual[:, None] - (GRID[None] - GRID[usual][:, None]) / scale[:, None]
     fitted = np.maximum(fitted, _too_often(tail.stretches, weeks, scale))
     rates = np.where(np.arange(len(GRID))[None] <= usual[:, None], own, fitted)
     return np.asarray(np.minimum.accumulate(rates, axis=1))
+
+
+def _missed(counts: Array, weeks: Array) -> Array:
+    """How many stretches there were for each one counted: the true rate r shows as r * exp(-r * BLIND)."""
+    shown = np.minimum(counts / np.maximum(weeks, PRIOR_WEEKS)[:, None] * (BLIND_S / WEEK_S), MOST_SHOWN)
+    true = shown
+    for _ in range(4):
+        true = shown * np.exp(true)
+    return np.asarray(np.where(shown > 0, true / np.maximum(shown, 1e-12), 1.0))
 
 
 def _too_often(counts: Array, weeks: Array, scale: Array) -> Array:

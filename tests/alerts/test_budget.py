@@ -14,14 +14,14 @@ from monitor.alerts.rules import Rule, levels_of
 from tests.benchmarks.replays import stored
 from tests.benchmarks.worlds import DAY, world
 
-SCOPES, WEEKS = 8, 12
+SCOPES, WEEKS = 16, 12
 HALF = WEEKS * 7 * DAY // 2
 
 
 @pytest.fixture(scope="module")
 def past() -> Past:
-    """Eight scopes, no real surge among them, as the past of a rule that may ring four times a week."""
-    return stored(world(41, SCOPES, WEEKS, with_surges=False), Rule(budget=4.0, shapes=("company",)), 2 * HALF)
+    """Sixteen scopes, no real surge among them, as the past of a rule that may ring eight times a week."""
+    return stored(world(41, SCOPES, WEEKS, with_surges=False), Rule(budget=8.0, shapes=("company",)), 2 * HALF)
 
 
 def first_half(past: Past) -> Past:
@@ -38,8 +38,8 @@ def unseen(past: Past, level: float) -> int:
 def test_a_budget_shared_by_many_scopes_is_kept_on_weeks_not_seen(past: Past) -> None:
     found = calibrated(first_half(past))
 
-    assert 0.6 * 4 <= unseen(past, found.level) / (WEEKS / 2) <= 1.4 * 4
-    assert abs(found.rate - 4) <= 0.3 * 4
+    assert 0.6 * 8 <= unseen(past, found.level) / (WEEKS / 2) <= 1.4 * 8
+    assert abs(found.rate - 8) <= 0.3 * 8
 
 
 def test_what_was_marked_useful_is_not_charged_to_the_budget(past: Past) -> None:

@@ -41,7 +41,7 @@ def backtest(table: list[list[str]], budget: float = 0.1, header: str = "at,tota
 def test_one_line_per_episode_with_times_copied_from_the_file() -> None:
     table = rows()
 
-    (episode,) = backtest(table)
+    (episode,) = backtest(table, 0.05)
 
     assert list(episode) == KEYS
     spelled = [row[0] for row in table]
@@ -80,7 +80,7 @@ def test_rows_may_miss_and_come_in_any_order_without_changing_what_is_found() ->
     kept = [row for n, row in enumerate(table) if n % 17 or abs(n - surge) < 60]
     shuffled = [kept[n] for n in np.random.default_rng(1).permutation(len(kept))]
 
-    (episode,) = backtest(shuffled)
+    (episode,) = backtest(shuffled, 0.05)
 
     assert abs([row[0] for row in table].index(str(episode["detected"])) - surge) <= 12
 

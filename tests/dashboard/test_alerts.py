@@ -271,7 +271,10 @@ def test_a_forged_link_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not page.button
 
 
-@pytest.mark.parametrize(("severity", "said"), [(0.6, "about once in 4 weeks"), (2.6, "about once in 8 years")])
+@pytest.mark.parametrize(
+    ("severity", "said"),
+    [(0.6, "about once in 4 weeks"), (2.6, "about once in 8 years"), (400.0, "less than once in 10 years")],
+)
 def test_rarity_is_said_in_the_words_of_the_messages(severity: float, said: str) -> None:
     assert telling.rarity(severity) == said
 
