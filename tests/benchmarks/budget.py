@@ -58,7 +58,7 @@ def of_rules(seed: int, *, with_surges: bool) -> None:
     got = {(title, asked): 0.0 for title in titles for asked in ASKED_OF_RULES}
     watched = dict.fromkeys(ASKED_OF_RULES, 0.0)
     while wanting := [asked for asked in ASKED_OF_RULES if asked * watched[asked] < EXPECTED]:
-        sky = world(seed, SCOPES, with_surges=with_surges)
+        sky = world(seed, SCOPES, with_surges=with_surges).since_surges()
         seed += 1
         whole = stored(sky, Rule(budget=max(wanting) * SCOPES, shapes=("company",)), len(sky.at))
         for asked in wanting:

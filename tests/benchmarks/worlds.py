@@ -38,6 +38,15 @@ class World(NamedTuple):
     def weeks(self) -> float:
         return len(self.at) / (7 * DAY)
 
+    def since_surges(self) -> World:
+        """Without its first two weeks, which have none: how often surges come is then the same all along."""
+        surges = [
+            [one._replace(first=one.first - FIRST_SURGE, last=one.last - FIRST_SURGE) for one in row]
+            for row in self.surges
+        ]
+        rest = (getattr(self, name)[..., FIRST_SURGE:] for name in ("at", "negative", "total", "mean"))
+        return World(*rest, self.size, surges)
+
     def block(self) -> detector.Block:
         return detector.Block(self.at, calendar.slots(self.at), self.negative, self.total)
 
