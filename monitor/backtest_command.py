@@ -107,7 +107,8 @@ def measure(tx: Transaction, rule: Rule, markets: Markets, now: datetime) -> Cal
 
 def summary(rule: Rule, trial: Trial) -> str:
     """`Negative surge would have rung 3 times in 90 days; 2 of them you marked noise. 0.2 false alarms a week.`"""
-    return f"{rule.name} {verdict(trial)} {trial.rate:.2g} false alarms a week."
+    rate = f"{trial.rate:.2g}"
+    return f"{rule.name} {verdict(trial)} {rate} false {'alarm' if rate == '1' else 'alarms'} a week."
 
 
 def verdict(trial: Trial) -> str:
