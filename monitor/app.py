@@ -169,8 +169,6 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
             return f"{settings.broker} answers, {sum(broker.lag().values()):,} messages wait"
 
     def look_at_messages() -> str:
-        if settings.database_url is not None:
-            current(_named_server(settings.database_url))
         with database(settings) as found, transaction(found) as tx:
             count, newest = given_up(tx, limit=1)
         if count:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from monitor.classifier.reading import around, mark
-from monitor.classifier.windows import CHARACTERS_A_WINDOW
+from monitor.classifier.reading import asking
 from training.config import TrainConfig
 from training.data import Example
 
@@ -50,7 +49,7 @@ class Feed(Dataset[dict[str, object]]):
     def __getitem__(self, index: int) -> dict[str, object]:
         item = self._items[index]
         one = self._changed(item.example, index) if self._augment else item.example
-        text = _asked(one, self._tokenizer)
+        text = self._tokenizer.encode(*(asking(one.text, one.company) if one.company else (one.text,)))
         return {
             "input_ids": text.ids,
             "topic": self._topic.get(one.topic, ABSENT) if one.topic is not None else ABSENT,
@@ -71,13 +70,6 @@ class Feed(Dataset[dict[str, object]]):
             bare = " ".join(_LEFT_OVER.sub("", _CASHTAG.sub("", one.text)).split())
             return Example(bare or one.text, one.source, one.topic, one.sentiment)
         return one
-
-
-def _asked(one: Example, tokenizer: Tokenizer) -> Encoding:
-    """As the version in service will read it: see windows.windows_of."""
-    if not one.company:
-        return tokenizer.encode(one.text)
-    return tokenizer.encode(mark(around(one.text, one.company, CHARACTERS_A_WINDOW), one.company), one.company)
 
 
 @dataclass(frozen=True, slots=True)

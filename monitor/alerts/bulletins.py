@@ -9,7 +9,18 @@ from zoneinfo import ZoneInfo
 
 from monitor.alerts.completeness import SilentFeed
 from monitor.alerts.evaluate import ENDS
-from monitor.alerts.message import ListLine, Message, Naming, clock, episode_link, number, plural, scope_name, span
+from monitor.alerts.message import (
+    ListLine,
+    Message,
+    Naming,
+    clock,
+    episode_link,
+    number,
+    page_of,
+    plural,
+    scope_name,
+    span,
+)
 from monitor.alerts.notices import Notice
 
 LISTED = 25
@@ -41,7 +52,7 @@ def of_list(notices: Sequence[Notice], why: str, naming: Naming) -> Message:
         lines=(f"The rarest first, times in {naming.zone}.",) if len(notices) > 1 else (),
         alerts=tuple(_list_line(one, naming) for one in ordered[:LISTED]),
         more=max(0, len(notices) - LISTED),
-        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        link=page_of(naming.dashboard_url, "alerts"),
         zone=naming.zone,
     )
 
@@ -66,7 +77,7 @@ def of_silent_feeds(feeds: Sequence[SilentFeed], naming: Naming) -> Message:
         rest = [one.name for one in ordered[LISTED:]]
         lines.append(f"{len(rest)} more: {', '.join(rest)}.")
     kept_back = "Alarms go on; all-clears and alarms on the share of bad news wait."
-    link = f"{naming.dashboard_url.rstrip('/')}/feeds"
+    link = page_of(naming.dashboard_url, "feeds")
     return Message(sort="notice", title=title, lines=tuple(lines), after=(kept_back,), link=link, zone=naming.zone)
 
 
@@ -87,7 +98,7 @@ def of_given_up(lost: Sequence[tuple[str, str, str]], naming: Naming) -> Message
         title=f"{plural(len(lost), 'message')} did not reach {' and '.join(channels)}",
         lines=tuple(lines),
         after=("They are tried no more. Mend the channel in TOCSIN_NOTIFY, then: tocsin notify test CHANNEL.",),
-        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        link=page_of(naming.dashboard_url, "alerts"),
         zone=naming.zone,
     )
 
@@ -106,7 +117,7 @@ def of_channels_away(away: Sequence[ChannelAway], naming: Naming) -> Message:
         title=f"Alerts do not get through to {names}",
         lines=tuple(lines),
         after=("They are tried again for a day. Try it with: tocsin notify test CHANNEL.",),
-        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        link=page_of(naming.dashboard_url, "alerts"),
         zone=naming.zone,
     )
 
@@ -120,7 +131,7 @@ def of_backlog(waited: Sequence[Message], naming: Naming) -> Message:
         lines=("It could not be reached for a while. The newest first; how things stand now is on the dashboard.",),
         alerts=tuple(ListLine(f"{one.title}. {' '.join(one.lines[:1])}", one.link) for one in newest[:LISTED]),
         more=max(0, len(newest) - LISTED),
-        link=f"{naming.dashboard_url.rstrip('/')}/alerts",
+        link=page_of(naming.dashboard_url, "alerts"),
         zone=naming.zone,
     )
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, get_args
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from monitor.alerts.message import page_of
 from monitor.alerts.render import Links
 from monitor.errors import UsageError
 
@@ -51,7 +52,7 @@ def links_of(episode: str | None, dashboard_url: str, secret: str, now: datetime
     """Both links of an alert; none where there is no episode."""
     if episode is None:
         return Links()
-    page = f"{dashboard_url.rstrip('/')}/act?token="
+    page = f"{page_of(dashboard_url, 'act')}?token="
     return Links(page + sign("acknowledge", episode, secret, now), page + sign("noise", episode, secret, now))
 
 

@@ -188,7 +188,12 @@ def story_line(one: Evidence) -> StoryLine:
 
 
 def episode_link(episode: Episode, dashboard_url: str) -> str:
-    return f"{dashboard_url.rstrip('/')}/alerts?{urlencode({'episode': episode.id})}"
+    return f"{page_of(dashboard_url, 'alerts')}?{urlencode({'episode': episode.id})}"
+
+
+def page_of(dashboard_url: str, name: str) -> str:
+    """The address of one of the dashboard's pages."""
+    return f"{dashboard_url.rstrip('/')}/{name}"
 
 
 def plural(number: int, word: str) -> str:

@@ -6,6 +6,8 @@ import html
 import re
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
+CHARACTERS_A_WINDOW = 400
+"""About what 128 tokens hold of a text about a company, the company's own tokens set aside."""
 
 
 def normalise(text: str) -> str:
@@ -15,6 +17,11 @@ def normalise(text: str) -> str:
     if "http" in text or "www." in text:
         text = _LINK.sub(" ", text)
     return " ".join(text.split())
+
+
+def asking(text: str, company: str) -> tuple[str, str]:
+    """The pair that the network reads to answer for a company: what the text says of it, marked, and its name."""
+    return mark(around(text, company, CHARACTERS_A_WINDOW), company), company
 
 
 def mark(text: str, entity: str) -> str:

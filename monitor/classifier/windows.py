@@ -16,13 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from monitor.classifier.reading import around, mark, normalise
+from monitor.classifier.reading import asking, normalise
 from monitor.types import Passage
 
 MAX_WINDOWS = 64
 OVERLAP = 0.25
-CHARACTERS_A_WINDOW = 400
-"""About what 128 tokens hold of a text about a company, the company's own tokens set aside."""
 CHARACTERS_AT_ONCE = 1_000_000
 
 
@@ -59,7 +57,7 @@ def windows_of(passages: Sequence[Passage], tokenizer: Tokenizer, max_tokens: in
         for index, passage in enumerate(passages)
         for place, name in enumerate(passage.entities)
     ]
-    pairs = [(mark(around(texts[index], name, CHARACTERS_A_WINDOW), name), name) for index, _place, name in asked]
+    pairs = [asking(texts[index], name) for index, _place, name in asked]
     windows: list[Window] = []
     for index, ids in enumerate(_encoded(texts, tokenizer)):
         windows += [Window(part, index, -1, goes_on) for part, goes_on in _split(ids, max_tokens)]
