@@ -1,22 +1,28 @@
 """The filters' common ground: JSON lines in, one JSON line out for each, in order. Owns files and progress, no answer.
 
-A bad line is answered in its place by `{"id": ..., "error": ...}`, and the rest goes on.
+A bad line is answered in its place by `{"id": ..., "error": ...}`, and the rest goes on. Lines that come one by one,
+from `tail -f` say, are answered as they come.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
+import os
+import select
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from monitor.errors import UsageError
 
 PROGRESS_EVERY_S = 0.5
+PAUSE_S = 0.05
+"""Where nothing comes for so long, what has come is answered."""
+CHUNK = 1 << 16
 
 Fields = Mapping[str, Any]
 
@@ -26,21 +32,20 @@ class BadLine(ValueError):
 
 
 def answer_lines(
-    lines: Iterable[str],
+    lines: Iterable[str | None],
     out: TextIO,
     check: Callable[[Fields], None],
     answer: Callable[[Sequence[Fields]], Sequence[Fields]],
     *,
     batch: int,
 ) -> int:
-    """Answer every line, `batch` at a time, so that memory is bounded; returns how many were bad.
+    """Answer every line, `batch` at a time at most, so that memory is bounded; returns how many were bad.
 
     `check` raises BadLine; `answer` gets the good lines' objects and gives one answer for each.
     """
     bad = 0
     progress = _Progress()
-    source = iter(lines)
-    while taken := list(islice(source, batch)):
+    for taken in _batches(lines, batch):
         parsed = [_parse(line, check) for line in taken]
         answers = iter(answer([fields for fields, error in parsed if error is None]))
         for fields, error in parsed:
@@ -51,6 +56,18 @@ def answer_lines(
         progress.show(len(taken), bad)
     progress.end()
     return bad
+
+
+def _batches(lines: Iterable[str | None], most: int) -> Iterator[list[str]]:
+    taken: list[str] = []
+    for line in lines:
+        if line is not None:
+            taken.append(line)
+        if taken and (line is None or len(taken) == most):
+            yield taken
+            taken = []
+    if taken:
+        yield taken
 
 
 def line_of(fields: Fields) -> str:
@@ -93,13 +110,15 @@ def text_of(fields: Fields, name: str, *, required: bool = False) -> str:
 
 
 @contextlib.contextmanager
-def open_lines(path: Path | None) -> Iterator[Iterable[str]]:
-    """The lines of a UTF-8 file, or of stdin where no file is named. UsageError if it cannot be read."""
+def open_lines(path: Path | None) -> Iterator[Iterable[str | None]]:
+    """The lines of a UTF-8 file, or of stdin where no file is named; None where stdin pauses.
+
+    UsageError if it cannot be read.
+    """
     if path is None or str(path) == "-":
         if sys.stdin is None:  # closed by whoever started us
             raise UsageError("there is no standard input; name a file of JSON lines")
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-        yield sys.stdin
+        yield _arriving(sys.stdin.fileno())
         return
     try:
         file = path.open(encoding="utf-8-sig", errors="replace")
@@ -107,6 +126,29 @@ def open_lines(path: Path | None) -> Iterator[Iterable[str]]:
         raise UsageError(f"cannot read {path}: {error.strerror}; name a file of JSON lines") from error
     with file:
         yield file
+
+
+def _arriving(source: int) -> Iterator[str | None]:
+    """The lines of a file descriptor as they come, and None once whenever nothing more has come for PAUSE_S."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+    begun: list[str] = []  # of a line whose end has not come yet
+    while chunk := _read(source):
+        *ended, rest = decoder.decode(chunk).split("\n")
+        for line in ended:
+            yield "".join([*begun, line])
+            begun = []
+        begun.append(rest)
+        if not select.select([source], [], [], PAUSE_S)[0]:
+            yield None
+    if last := "".join([*begun, decoder.decode(b"", final=True)]):
+        yield last
+
+
+def _read(source: int) -> bytes:
+    try:
+        return os.read(source, CHUNK)
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {error.strerror}; name a file of JSON lines") from error
 
 
 @contextlib.contextmanager

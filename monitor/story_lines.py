@@ -31,7 +31,7 @@ class _Held:
     keys: tuple[int, ...]
 
 
-def stories_lines(lines: Iterable[str], out: TextIO) -> int:
+def stories_lines(lines: Iterable[str | None], out: TextIO) -> int:
     """Answer JSON lines `id, title[, body, publisher, url, published]` with `id, story, novelty`; returns the bad."""
     return answer_lines(lines, out, _check, StoryIndex().place, batch=BATCH)
 

@@ -86,6 +86,24 @@ def test_stories_and_backtest_need_no_database_and_no_torch(
     subprocess.run([sys.executable, "-c", imported], check=True)
 
 
+def test_a_line_is_answered_when_it_comes_not_when_hundreds_have(environment: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "monitor.cli", "stories"]
+    with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        for number, part in enumerate(
+            (b'\xef\xbb\xbf{"id": 0, "title": "Oil falls"}\n', b'{"id": 1, "title": "Gold', b"")
+        ):
+            process.stdin.write(part or ' rises in Z\u00fcrich"}\r\n'.encode())
+            process.stdin.flush()
+            if number != 1:
+                assert json.loads(process.stdout.readline())["id"] == number // 2  # while stdin is still open
+        process.stdin.write(b'{"id": 2, "title": "No end of line"}')
+        process.stdin.close()
+        assert [json.loads(line)["id"] for line in process.stdout] == [2]
+    assert process.returncode == 0
+
+
 def test_a_dead_letter_is_listed_shown_and_retried(
     command: Command, environment: dict[str, str], database_url: str
 ) -> None:

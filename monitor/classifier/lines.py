@@ -15,7 +15,7 @@ BATCH = 512
 DIGITS = 6
 
 
-def classify_lines(lines: Iterable[str], out: TextIO, classifier: Classifier, companies: Companies) -> int:
+def classify_lines(lines: Iterable[str | None], out: TextIO, classifier: Classifier, companies: Companies) -> int:
     """Answer JSON lines `id, text` or `id, title[, body]`, optionally with `entities`; returns the bad ones."""
 
     def answer(batch: Sequence[Fields]) -> list[Fields]:

@@ -48,7 +48,8 @@ def import_labels(
     name = who or person(settings)
     with wiring.database(settings) as database, open_lines(file) as lines:
         topics = topics_in_service(database)
-        count = keep(database, lines, topics, name, datetime.now(UTC), lambda said: print(said, file=sys.stderr))
+        told = [line for line in lines if line is not None]
+        count = keep(database, told, topics, name, datetime.now(UTC), lambda said: print(said, file=sys.stderr))
     print(f"{count:,} labels kept")
 
 
