@@ -63,3 +63,17 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bi
     """The mean distance of confidence from accuracy over the steps, weighted by their answers."""
     steps = reliability(probabilities, labels, bins)
     return sum(step.count * abs(step.confidence - step.accuracy) for step in steps) / max(1, len(labels))
+
+
+def error_by_chance(
+    probabilities: np.ndarray, bins: int = BINS, draws: int = 400, seed: int = 0
+) -> tuple[float, float]:
+    """The calibration error that so many answers show where every probability is true: its mean and 95 % quantile.
+
+    Labels are drawn from the probabilities themselves (Vaicenavicius et al. 2019, "Evaluating model calibration in
+    classification"); what is measured below the quantile cannot be told from honest.
+    """
+    drawn = np.random.default_rng(seed).random((draws, len(probabilities), 1))
+    steps = probabilities.astype(np.float64).cumsum(-1)
+    errors = [expected_calibration_error(probabilities, (steps < one * steps[:, -1:]).sum(-1), bins) for one in drawn]
+    return float(np.mean(errors)), float(np.quantile(errors, 0.95))

@@ -104,7 +104,7 @@ def evaluate_version(
     for head, found in report["heads"].items():
         tell(
             f"{head}: accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}, "
-            f"ECE {found['ece_after']:.3f} ({found['examples']:,} examples)"
+            f"ECE {found['ece_after']:.3f} (by chance {found['ece_by_chance'][0]:.3f}; {found['examples']:,} examples)"
         )
     tell(f"the report is in {out}")
     return out

@@ -18,7 +18,7 @@ from monitor.entities import Companies
 from monitor.types import SENTIMENTS
 from training.answers import Answers, answers_of
 from training.baselines import baselines
-from training.calibrate import expected_calibration_error, nll, reliability
+from training.calibrate import error_by_chance, expected_calibration_error, nll, reliability
 from training.data import Example
 from training.metrics import (
     accuracy,
@@ -80,6 +80,7 @@ def head_report(answers: Answers, names: Sequence[str], temperature: float, *, s
         "nll_after": nll(answers.logits, labels, temperature),
         "ece_before": expected_calibration_error(before, labels),
         "ece_after": expected_calibration_error(after, labels),
+        "ece_by_chance": error_by_chance(after),
         "reliability": [asdict(step) for step in reliability(after, labels)],
         "reliability_before": [asdict(step) for step in reliability(before, labels)],
         "classes": {name: asdict(score) for name, score in zip(names, class_scores(matrix), strict=True)},

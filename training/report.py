@@ -66,10 +66,12 @@ def _against(version: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _calibration(found: Mapping[str, Any]) -> Iterator[str]:
+    usual, most = found["ece_by_chance"]
     yield (
         f"Calibration error (ECE, 15 steps) {found['ece_before']:.3f} before, {found['ece_after']:.3f} after "
         f"temperature {found['temperature']:.3f}; negative log likelihood {found['nll_before']:.3f} -> "
-        f"{found['nll_after']:.3f}."
+        f"{found['nll_after']:.3f}. True probabilities would show an error of {usual:.3f} on as many answers, and one "
+        f"above {most:.3f} once in twenty times."
     )
     if "negative_recall_at_precision_80" in found:
         share = found["negative_recall_at_precision_80"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from training.answers import Answers
-from training.calibrate import expected_calibration_error, nll, reliability, temperature_for
+from training.calibrate import error_by_chance, expected_calibration_error, nll, reliability, temperature_for
 from training.data import Example
 from training.evaluate import by_topic
 from training.metrics import (
@@ -90,6 +90,21 @@ def test_an_answer_twice_too_sure_gets_the_temperature_two() -> None:
     labels = np.array([rng.choice(3, p=row) for row in chances])
     assert temperature_for(2 * honest, labels) == pytest.approx(2, abs=0.08)
     assert expected_calibration_error(chances, labels) < 0.02
+
+
+def test_few_answers_show_a_calibration_error_by_chance_that_many_do_not() -> None:
+    rng = np.random.default_rng(5)
+    chances = rng.dirichlet((1.0, 2.0, 3.0), 20_000)
+    mean_of_few, most_of_few = error_by_chance(chances[:300], draws=100)
+    mean_of_many, most_of_many = error_by_chance(chances, draws=20)
+    assert mean_of_many < 0.01 < 0.02 < mean_of_few < most_of_few < 0.1
+    assert most_of_many < mean_of_few
+    drawn = (chances.cumsum(-1) < rng.random((len(chances), 1))).sum(-1)
+    assert expected_calibration_error(chances[:300], drawn[:300]) < 1.5 * most_of_few
+    assert (
+        expected_calibration_error(chances[:300] ** 4 / (chances[:300] ** 4).sum(-1, keepdims=True), drawn[:300])
+        > most_of_few
+    )
 
 
 def test_the_calibration_error_is_the_mean_gap_weighted_by_answers() -> None:
