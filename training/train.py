@@ -29,6 +29,7 @@ from monitor.classifier.transformer import choose_device, choose_precision
 from monitor.errors import UsageError
 from training.config import TrainConfig
 from training.feed import ABSENT, HEADS, Collate, Feed, Item
+from training.freezing import hold_lighter
 from training.objective import Objective, class_weights
 
 CHECKPOINTS = "checkpoints"
@@ -64,6 +65,8 @@ def train(
     tokenizer.enable_truncation(config.max_tokens)
     feed = Feed(items, tokenizer, topics, config, augment=True)
     told = arguments(checkpoints, config)
+    if told.bf16:
+        hold_lighter(network, torch.bfloat16)
     steps = config.epochs * math.ceil(len(feed) / (told.train_batch_size * told.world_size))  # over all devices
     trainer = HeadsTrainer(
         network,
