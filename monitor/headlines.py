@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from sys import intern
 
@@ -20,6 +21,8 @@ HEADLINE_WORDS = 60
 LEAD_WORDS = 40
 LEAD_CHARACTERS = LEAD_WORDS * 12
 MIN_WORDS = 4
+TOLD_LATELY = 4_096
+"""Articles that a new one may be compared with are mostly of the last minutes; some 10 MB."""
 
 _RETWEET = re.compile(r"^(?:rt|mt|via)\s+@\w+:?\s*", re.I)
 _PREFIX = re.compile(
@@ -103,19 +106,24 @@ class Telling:
 
 def telling(title: str, body: str = "") -> Telling:
     """What a headline and its lead say, without what desks add."""
+    return _told(title, body[:LEAD_CHARACTERS])
+
+
+@lru_cache(TOLD_LATELY)
+def _told(title: str, lead: str) -> Telling:
     text = strip_desk(_normal(title))
     found = _words(text)[:HEADLINE_WORDS]
     words = frozenset(low for _, low in found) - _STOP
     marks = _marks(found, text) - _STOP
     headline = " ".join(low for _, low in found)
-    lead_text = _normal(body[:LEAD_CHARACTERS])
-    lead = _words(lead_text)[:LEAD_WORDS]
+    lead_text = _normal(lead)
+    lead_words = _words(lead_text)[:LEAD_WORDS]
     return Telling(
         words=words,
         marks=marks,
         names=tuple(low for written, low in found if written[0].isupper()),
-        lead=frozenset(low for _, low in lead) - _STOP,
-        lead_marks=_marks(lead, lead_text) - _STOP,
+        lead=frozenset(low for _, low in lead_words) - _STOP,
+        lead_marks=_marks(lead_words, lead_text) - _STOP,
         headline=headline,
         is_thin=len(words) < MIN_WORDS or _is_column(headline, marks),
     )

@@ -18,7 +18,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from monitor.headlines import KINDS, Telling, forms
+from monitor.headlines import KINDS, LEAD_CHARACTERS, Telling, forms, telling
+from monitor.types import Article
 from monitor.vocabulary import word_set
 
 WINDOW = timedelta(hours=72)
@@ -134,6 +135,25 @@ def bands(signature: Sequence[int], told: Telling) -> tuple[int, ...]:
             key = ((key ^ value) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
         keys.append(_signed(key))
     return tuple(dict.fromkeys(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """An article with what it is compared by and looked up by."""
+
+    article: Article
+    told: Telling
+    bands: tuple[int, ...]
+
+
+def sign_articles(articles: Sequence[Article]) -> dict[str, Signed]:
+    """By id; of several with one id the first. The costly part of placing them, which needs no database."""
+    tellings = [telling(article.title, article.body[:LEAD_CHARACTERS]) for article in articles]
+    signed = [
+        Signed(article, told, bands(signature, told))
+        for article, told, signature in zip(articles, tellings, sign_many(tellings), strict=True)
+    ]
+    return {one.article.id: one for one in reversed(signed)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ from monitor.judging import judged
 from monitor.station import Station
 from monitor.store.engine import Database, patiently
 from monitor.store.save import DeadMessage, Progress, Saved, save
+from monitor.stories import Signed, sign_articles
 from monitor.text import clean
 from monitor.types import Article, Classified, RawArticle, Rejected
 
@@ -83,6 +84,7 @@ class Judging(NamedTuple):
     """A batch on its way to the database."""
 
     reading: Reading
+    signed: Mapping[str, Signed]
     classified: Future[list[Classified] | None]
     """None where no model judges it here and now."""
 
@@ -117,7 +119,12 @@ class Worker:
                 Station[Reading, list[Classified]]("judge", lambda one: self._judge(one, service, stop)) as judging,
                 Station[Judging, Saved]("save", lambda one: self._save(one, stop)) as saving,
             ):
-                self._work(broker, service, lambda one: saving.submit(Judging(one, judging.submit(one))), stop)
+
+                def send(one: Reading) -> Future[Saved | None]:
+                    classified = judging.submit(one)  # first: meanwhile it is signed here
+                    return saving.submit(Judging(one, sign_articles(one.articles), classified))
+
+                self._work(broker, service, send, stop)
         service.close()
 
     def _work(
@@ -162,7 +169,7 @@ class Worker:
             return None
 
         def once() -> Saved:
-            return save(self.database, classified, dead, progress, self.clock())
+            return save(self.database, classified, dead, progress, self.clock(), judging.signed)
 
         with metrics.BATCH_SECONDS.labels("save").time():
             saved = patiently("save a batch", once, stop.is_set)

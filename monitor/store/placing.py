@@ -5,7 +5,7 @@ Called under `save`'s lock: what is looked up here cannot change until the trans
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,8 @@ from typing import Any
 
 from psycopg import Cursor
 
-from monitor.headlines import LEAD_CHARACTERS, Telling, telling
-from monitor.stories import PER_BAND, WINDOW, Candidate, bands, choose_story, sign_many
-from monitor.types import Article
+from monitor.headlines import LEAD_CHARACTERS, telling
+from monitor.stories import PER_BAND, WINDOW, Candidate, Signed, choose_story
 
 _NEARBY = f"""
 SELECT DISTINCT wanted.n, a.counted_at, a.id, a.story, a.title, left(a.body, {LEAD_CHARACTERS})
@@ -31,15 +30,6 @@ ORDER BY wanted.n, a.counted_at, a.id
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """An article with what it is compared by and looked up by."""
-
-    article: Article
-    told: Telling
-    bands: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Placed:
     """An article in its story."""
 
@@ -52,33 +42,30 @@ class Placed:
         return self.story == self.signed.article.id
 
 
-def sign_articles(articles: Sequence[Article]) -> list[Signed]:
-    """The costly part, before any lock."""
-    tellings = [telling(article.title, article.body[:LEAD_CHARACTERS]) for article in articles]
-    return [
-        Signed(article, told, bands(signature, told))
-        for article, told, signature in zip(articles, tellings, sign_many(tellings), strict=True)
-    ]
-
-
 def place(cursor: Cursor[Any], signed: Sequence[Signed]) -> list[Placed]:
     """In the order given: an article may join the story of one before it."""
     stored = _nearby(cursor, signed)
-    recent: dict[int, deque[tuple[datetime, Candidate]]] = defaultdict(lambda: deque(maxlen=PER_BAND))
+    times = Counter(band for one in signed for band in one.bands)
+    recent: dict[int, deque[tuple[datetime, Candidate]]] = {
+        band: deque(maxlen=PER_BAND) for band, count in times.items() if count > 1
+    }
     placed = []
     for number, one in enumerate(signed):
         at = one.article.counted_at
+        shared = [recent[band] for band in one.bands if band in recent]
         beside = {
             candidate.article: candidate
-            for band in one.bands
-            for when, candidate in recent[band]
+            for several in shared
+            for when, candidate in several
             if abs(when - at) <= WINDOW
         }
         found = choose_story(one.told, [*stored.get(number, ()), *beside.values()])
         here = Placed(one, found.story or one.article.id, found.novelty)
         placed.append(here)
-        for band in one.bands:
-            recent[band].append((at, Candidate(one.article.id, here.story, one.told)))
+        if shared:
+            later = at, Candidate(one.article.id, here.story, one.told)
+            for several in shared:
+                several.append(later)
     return placed
 
 
@@ -92,13 +79,9 @@ def _nearby(cursor: Cursor[Any], signed: Sequence[Signed]) -> dict[int, list[Can
     found: dict[int, list[Candidate]] = defaultdict(list)
     if not wanted:
         return found
-    tellings: dict[str, Telling] = {}
     cursor.execute(_NEARBY, [array(column) for column in zip(*wanted, strict=True)])
     for number, _at, article, story, title, lead in cursor:
-        told = tellings.get(article)
-        if told is None:
-            told = tellings[article] = telling(title, lead)
-        found[number].append(Candidate(article, story, told))
+        found[number].append(Candidate(article, story, telling(title, lead)))
     return found
 
 

@@ -6,7 +6,7 @@ One advisory lock is held for the transaction, so that two workers can neither s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,8 +17,9 @@ from monitor.broker.protocol import Message
 from monitor.errors import ModelUnavailable
 from monitor.store.counting import is_late
 from monitor.store.engine import Database, copy_rows, lock, transaction
-from monitor.store.placing import Placed, place, sign_articles
+from monitor.store.placing import Placed, place
 from monitor.store.tallying import Part, count, parts_of
+from monitor.stories import Signed, sign_articles
 from monitor.types import Classified, Rejected
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,16 +56,19 @@ def save(
     dead: Sequence[DeadMessage],
     progress: Sequence[Progress],
     now: datetime,
+    signed: Mapping[str, Signed] | None = None,
 ) -> Saved:
     """Store a batch whole or not at all. Unavailable where the database is away; then it may be called again.
 
     All of a batch is judged by one model version, which is registered. Of articles with one id the first is stored.
+    `signed` is what sign_articles made of them, where the caller had time for it before.
     """
     distinct = list({one.tagged.article.id: one for one in reversed(classified)}.values())[::-1]
-    signed = {one.article.id: one for one in sign_articles([one.tagged.article for one in distinct])}
+    if signed is None:
+        signed = sign_articles([one.tagged.article for one in distinct])
     with transaction(database) as connection:
         cursor = lock(connection)
-        known = _known(cursor, list(signed))
+        known = _known(cursor, [one.tagged.article.id for one in distinct])
         fresh = [one for one in distinct if one.tagged.article.id not in known]
         placed = place(cursor, [signed[one.tagged.article.id] for one in fresh])
         if fresh:
