@@ -8,7 +8,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import data
+from dashboard import alert_data, data
 from monitor.alerts.past import Trial
 from monitor.alerts.rules import Rule, StoredRule
 from monitor.backtest_command import trial_of
@@ -28,7 +28,7 @@ def judge(episode: str, verdict: outbox.Verdict, note: str = "") -> None:
     with engine.transaction(_database()) as tx:
         if not outbox.give_feedback(tx, episode, verdict, who(), data.now(), note):
             raise UsageError("there is no such alert any more")
-    data.forget_alerts()
+    alert_data.forget_alerts()
 
 
 def silence(scope: str, until: datetime, comment: str, rule: int | None = None) -> None:
@@ -37,20 +37,20 @@ def silence(scope: str, until: datetime, comment: str, rule: int | None = None) 
         raise UsageError("say why: whoever misses an alert will want to know")
     with engine.transaction(_database()) as tx:
         outbox.silence(tx, scope, until, who(), comment.strip(), data.now(), rule)
-    data.forget_alerts()
+    alert_data.forget_alerts()
 
 
 def end_silence(id: int) -> None:
     with engine.transaction(_database()) as tx:
         outbox.end_silence(tx, id, who(), data.now())
-    data.forget_alerts()
+    alert_data.forget_alerts()
 
 
 def send_again() -> None:
     """All messages that were given up wait for the sender anew."""
     with engine.transaction(_database()) as tx:
         given_up.send_again(tx, who(), data.now())
-    data.forget_alerts()
+    alert_data.forget_alerts()
 
 
 def correct(article: str, said: Sequence[tuple[Task, str, str | None]]) -> None:
@@ -77,7 +77,7 @@ def save_rule(rule: Rule, trial: Trial, *, enabled: bool) -> int:
     rate = trial.rate if trial.is_measured else None
     with engine.transaction(_database()) as tx:
         id = rules.save_rule(tx, rule, who(), data.now(), enabled=enabled, level=level, rate=rate)
-    data.forget_rules()
+    alert_data.forget_rules()
     return id
 
 
@@ -94,32 +94,32 @@ def keep_rule(rule: Rule, stored: StoredRule) -> int:
             rate=stored.rate,
             measured_at=stored.measured_at,
         )
-    data.forget_rules()
+    alert_data.forget_rules()
     return id
 
 
 def delete_rule(id: int) -> None:
     with engine.transaction(_database()) as tx:
         rules.delete_rule(tx, id)
-    data.forget_rules()
+    alert_data.forget_rules()
 
 
 def save_watchlist(name: str, companies: Sequence[str], was: str | None) -> None:
     with engine.transaction(_database()) as tx:
         watchlists.save_watchlist(tx, name, companies, who(), data.now(), was)
-    data.forget_rules()
+    alert_data.forget_rules()
 
 
 def delete_watchlist(name: str) -> None:
     with engine.transaction(_database()) as tx:
         watchlists.delete_watchlist(tx, name)
-    data.forget_rules()
+    alert_data.forget_rules()
 
 
 def enable_rule(id: int, enabled: bool) -> None:
     with engine.transaction(_database()) as tx:
         rules.enable_rule(tx, id, enabled, who(), data.now())
-    data.forget_rules()
+    alert_data.forget_rules()
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda database: database.dispose())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 
 import streamlit as st
@@ -11,25 +11,17 @@ import streamlit as st
 from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window, weeks_before
 from dashboard.usual import WEEKS
 from monitor import embedded
-from monitor.alerts.rules import StoredRule
 from monitor.settings import Settings, read_settings
-from monitor.store import engine, models, read_alerts, read_episodes, read_health, read_stories, reads
-from monitor.store import given_up as given_up_messages
-from monitor.store import rules as stored_rules
-from monitor.store import watchlists as stored_lists
-from monitor.store.given_up import GivenUp
-from monitor.store.read_episodes import SeenEpisode, Silence, Told, Verdict, Wanted
+from monitor.store import models, read_health, read_stories, reads
 from monitor.store.read_health import Agreement, DeadLetter, FeedHealth, Partition, TableSize
 from monitor.store.read_stories import Headline
 from monitor.store.reads import Cell, Family, Point, Service, Span
-from monitor.store.watchlists import WatchList
 from monitor.types import Kind, Sentiment
 
 CHART_TTL_S = 10
 LIVE_TTL_S = 2
 SLOW_TTL_S = 60
 """For what changes rarely: names, the model in service, sizes."""
-SILENCES_KEPT = timedelta(days=7)
 
 
 def now() -> datetime:
@@ -188,65 +180,6 @@ def named_articles(model: int, articles: tuple[str, ...]) -> list[Headline]:
     return read_stories.named_articles(database(), model, articles)
 
 
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
-def running_episodes(limit: int = 50) -> list[SeenEpisode]:
-    return read_episodes.running_episodes(database(), limit)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def wanted_episodes(wanted: Wanted, *, over: bool, limit: int) -> tuple[int, list[SeenEpisode]]:
-    return read_episodes.wanted_episodes(database(), wanted, over=over, limit=limit)
-
-
-@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
-def scopes_with_episodes() -> list[str]:
-    return read_episodes.scopes_with_episodes(database())
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def episode(id: str) -> SeenEpisode | None:
-    return read_episodes.episode(database(), id)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def evidence(id: str) -> list[str]:
-    return read_episodes.evidence(database(), id)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def publishers(id: str) -> list[tuple[str, int]]:
-    return read_episodes.publishers(database(), id)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def verdicts(id: str) -> list[Verdict]:
-    return read_episodes.verdicts(database(), id)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def told(id: str) -> list[Told]:
-    return read_episodes.told(database(), id)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
-def silences() -> list[Silence]:
-    """Those that hold, and those that ended within SILENCES_KEPT."""
-    return read_episodes.silences(database(), now() - SILENCES_KEPT)
-
-
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
-def given_up() -> tuple[int, list[GivenUp]]:
-    """Messages that no channel took: how many, and the newest."""
-    with engine.transaction(database()) as tx:
-        return given_up_messages.given_up(tx)
-
-
-def forget_alerts() -> None:
-    """After a write: the next read asks the database."""
-    for cached in (running_episodes, wanted_episodes, episode, verdicts, silences, given_up, told):
-        cached.clear()
-
-
 @st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
 def service_history() -> list[models.Service]:
     """Every version that was in service, newest first."""
@@ -259,41 +192,6 @@ def agreement() -> list[Agreement]:
     return read_health.agreement(database(), found.model) if found else []
 
 
-@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
-def rules() -> list[StoredRule]:
-    with engine.transaction(database()) as tx:
-        return stored_rules.rules(tx)
-
-
-@st.cache_data(ttl=CHART_TTL_S, max_entries=50, show_spinner=False)
-def precision(rule: int) -> tuple[int, int, int]:
-    """(useful, noise, unmarked) episodes of a rule so far."""
-    with engine.transaction(database()) as tx:
-        return read_alerts.precision(tx, rule)
-
-
-@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
-def watchlists() -> list[WatchList]:
-    with engine.transaction(database()) as tx:
-        return stored_lists.watchlists(tx)
-
-
-def forget_rules() -> None:
-    """After a write: the next read asks the database."""
-    for cached in (rules, watchlists, precision):
-        cached.clear()
-
-
 @st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
 def publisher_families() -> list[str]:
     return read_stories.publisher_families(database())
-
-
-@st.cache_resource(show_spinner=False)
-def channels() -> dict[str, str]:
-    """Channels that this program's settings name -> their addresses, masked."""
-    from monitor.alerts.notify import channels_of  # brings apprise: a second that only rules shall pay
-
-    return {
-        name: one.masked for name, one in channels_of([one.get_secret_value() for one in settings().notify]).items()
-    }

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from dashboard import acts, charts, chosen, data, markup, parts, silencing, telling
+from dashboard import acts, alert_data, charts, chosen, data, markup, parts, silencing, telling
 from dashboard.filters import ANY_KIND, GRAINS, View, WindowName, stamp, view_of
 from dashboard.usual import usual
 from monitor.alerts import message
 from monitor.alerts.episodes import Episode
+from monitor.store.read_delivery import Held
 from monitor.store.read_episodes import SeenEpisode, Told
 
 STORIES = 40
@@ -64,8 +65,9 @@ def _facts(seen: SeenEpisode, names: Mapping[str, str]) -> list[tuple[str, str]]
         also = [markup.link(markup.scope_name(key, names), markup.scope_link(key, {})) for key in one.also]
         rows.append(("Also rising", ", ".join(also)))
     rows.append(("Rule", escape(seen.rule or "removed since")))
-    rows += [("Told", _told(told, zone, now)) for told in data.told(one.id)]
-    for said in data.verdicts(one.id):
+    rows += [("Told", _told(told, zone, now)) for told in alert_data.told(one.id)]
+    rows += [("Waits", _waits(held, zone, now)) for held in alert_data.waiting(one.id)]
+    for said in alert_data.verdicts(one.id):
         note = f": {escape(said.note)}" if said.note else ""
         rows.append((said.verdict.title(), f"{escape(said.who)}, {markup.clock(said.at, zone, now)}{note}"))
     return rows
@@ -78,6 +80,11 @@ def _told(told: Told, zone: ZoneInfo, now: datetime) -> str:
     elif told.error and not told.sent_at:
         fate = f' <span class="t-warn">not yet received: {escape(told.error)}</span>'
     return f"{escape(told.channel or 'nobody')}, {escape(told.reason)}, {markup.clock(told.at, zone, now)}{fate}"
+
+
+def _waits(held: Held, zone: ZoneInfo, now: datetime) -> str:
+    until = f"until {markup.clock(held.until, zone, now)}" if held.until > now else "about to be told"
+    return f"{escape(held.channel or 'its readers')}, {escape(held.reason)}: {escape(held.why)}, {until}"
 
 
 def view_around(one: Episode, now: datetime, zone_name: str) -> View:
@@ -113,7 +120,7 @@ def _words(step: timedelta) -> str:
 
 
 def _stories(one: Episode) -> None:
-    articles = data.evidence(one.id)
+    articles = alert_data.evidence(one.id)
     st.html(markup.heading("Stories behind it", f"{len(articles)}, newest first"))
     rows = data.named_articles(one.model, tuple(articles[:STORIES]))
     if not rows:
@@ -128,7 +135,7 @@ def _stories(one: Episode) -> None:
 
 
 def _publishers(one: Episode) -> None:
-    told = data.publishers(one.id)
+    told = alert_data.publishers(one.id)
     if not told:
         return
     st.html(markup.heading("Who tells it", "stories each"))

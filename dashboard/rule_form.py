@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import data, markup, parts
+from dashboard import alert_data, data, markup, parts
 from monitor.alerts.calendar import EXCHANGES
 from monitor.alerts.rule_spec import Fault, spec_of
 from monitor.alerts.rules import SHAPES, Digest, Rule
@@ -87,7 +87,7 @@ def _watched(spec: dict[str, Any], rule: Rule) -> None:
     spec["kinds"] = _pills("kinds", KINDS, rule.kinds, KIND_WORDS, rule.id)
     spec["shapes"] = _pills("shapes", SHAPES, rule.shapes, SHAPE_WORDS, rule.id)
     spec["topics"] = _several("topics", data.topics(), rule.topics, rule.id, "Every topic")
-    names, lists = data.company_names(), {one.name: len(one.companies) for one in data.watchlists()}
+    names, lists = data.company_names(), {one.name: len(one.companies) for one in alert_data.watchlists()}
     spec["companies"] = _several("companies", names, rule.companies, rule.id, "Every company", names)
     spec["watchlists"] = _several(
         "watchlists",
@@ -147,7 +147,7 @@ def _strictness(spec: dict[str, Any], rule: Rule) -> None:
 
 
 def _readers(spec: dict[str, Any], rule: Rule, others: Sequence[str]) -> None:
-    known = data.channels()
+    known = alert_data.channels()
     spec["routes"] = _several("routes", known, rule.routes, rule.id, "Every channel", is_open=True)
     if not known:
         words = "This dashboard's settings name no channel (TOCSIN_NOTIFY). Type the names that `tocsin jobs` knows."

@@ -10,7 +10,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import acts, data, markup, parts
+from dashboard import acts, alert_data, data, markup, parts
 from monitor.alerts.episodes import Episode
 from monitor.store.read_episodes import Silence
 from monitor.types import Scope
@@ -43,7 +43,7 @@ def form_for(one: Episode) -> None:
 def section() -> None:
     """What is silenced, what was lately, and a way to silence more."""
     now = data.now()
-    rows = data.silences()
+    rows = alert_data.silences()
     st.html(markup.heading("Silenced", "alerts are kept, nobody is told"))
     holding = [row for row in rows if row.ends > now]
     for row in holding:
@@ -61,7 +61,7 @@ def section() -> None:
 def _form() -> None:
     """By scope, without an alert."""
     names, topics = data.company_names(), data.topics()
-    rules = {one.rule.name: one.rule.id for one in data.rules()}
+    rules = {one.rule.name: one.rule.id for one in alert_data.rules()}
     company = st.selectbox(
         "Company",
         [None, *names],
@@ -107,7 +107,7 @@ def _ended(rows: Sequence[Silence], now: datetime) -> None:
     if not rows:
         return
     names, zone = data.company_names(), parts.zone()
-    with st.expander(f"Ended in the last {markup.duration(data.SILENCES_KEPT)} ({len(rows)})"):
+    with st.expander(f"Ended in the last {markup.duration(alert_data.SILENCES_KEPT)} ({len(rows)})"):
         lines = [
             f'<div class="t-note"><b>{escape(markup.scope_name(row.scope, names))}</b> '
             f"{markup.clock(row.starts, zone, now)} to {markup.clock(row.ends, zone, now)}, by {escape(row.who)}"

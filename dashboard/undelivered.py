@@ -6,14 +6,14 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import acts, data, markup, parts
+from dashboard import acts, alert_data, data, markup, parts
 
 SHOWN = 5
 
 
 def warning() -> None:
     """Nothing where everything was delivered."""
-    count, newest = data.given_up()
+    count, newest = alert_data.given_up()
     if not count:
         return
     zone, now = parts.zone(), data.now()

@@ -16,6 +16,7 @@ from monitor.alerts.channels import Channel, NotifyFailed
 from monitor.alerts.links import links_of
 from monitor.alerts.message import Message, Naming
 from monitor.alerts.notify import Sender
+from monitor.logs import mask_addresses
 from monitor.metrics import NOTIFICATIONS
 from monitor.store import outbox
 from monitor.store.engine import Database, transaction
@@ -127,7 +128,7 @@ class Postman:
         log.warning(
             "not told",
             channel=first.channel,
-            error=str(failure),
+            error=mask_addresses(str(failure)),
             attempts=first.attempts + 1,
             given_up=len(over),
             next_at=str(next_at) if later else None,

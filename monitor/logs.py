@@ -13,10 +13,17 @@ import structlog
 # user:password@ in any URL that finds its way into a log line, whatever library wrote it.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 
+_ADDRESS = re.compile(r"\S+://\S+")
+
 
 def mask_credentials(text: str) -> str:
     """`scheme://user:password@host` -> `scheme://***@host`, wherever it stands in the text."""
     return _CREDENTIALS.sub("***", text)
+
+
+def mask_addresses(text: str) -> str:
+    """Without any address: that of a webhook is itself the secret."""
+    return _ADDRESS.sub("***", text)
 
 
 def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

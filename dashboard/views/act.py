@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import acts, data, markup, parts, telling
+from dashboard import acts, alert_data, data, markup, parts, telling
 from monitor.alerts import links
 from monitor.errors import UsageError
 from monitor.store.outbox import Verdict
@@ -25,7 +25,7 @@ def page() -> None:
     except UsageError as error:
         st.html(markup.empty("Nothing was done.", str(error)))
         return
-    seen = data.episode(asked.episode)
+    seen = alert_data.episode(asked.episode)
     if seen is None:
         st.html(markup.empty("This alert is not here.", "It may have been removed."))
         return
@@ -34,7 +34,7 @@ def page() -> None:
     since = markup.clock(seen.episode.since, zone, now)
     st.html(f"<h2 class='t-title'>{escape(telling.headline(seen.episode, names))}</h2>")
     st.html(f'<div class="t-note">since {since}, {telling.PHASES[seen.episode.phase]}</div>')
-    if any(said.verdict == verdict for said in data.verdicts(asked.episode)):
+    if any(said.verdict == verdict for said in alert_data.verdicts(asked.episode)):
         st.html(markup.empty(f"Done: {verdict}.", "Thank you."))
     elif st.button(words, type="primary", key="confirm"):
         acts.judge(asked.episode, verdict)

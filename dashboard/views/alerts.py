@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import data, episode, markup, parts, silencing, telling, undelivered
+from dashboard import alert_data, data, episode, markup, parts, silencing, telling, undelivered
 from monitor.alerts.detector import LEARNING_S
 from monitor.store.read_episodes import SeenEpisode, State, Wanted
 from monitor.types import Scope
@@ -38,15 +38,15 @@ def body() -> None:
     """All of the page: what opens or grows appears by itself."""
     _learning()
     undelivered.warning()
-    scopes = data.scopes_with_episodes()
+    scopes = alert_data.scopes_with_episodes()
     if not scopes:
         st.html(markup.empty("No alert has ever rung.", "It will say here what rose, how rare that is, and why."))
         silencing.section()
         return
     wanted = _filters(scopes)
     limit = _limit()
-    running = data.wanted_episodes(wanted, over=False, limit=limit)
-    past = data.wanted_episodes(wanted, over=True, limit=limit)
+    running = alert_data.wanted_episodes(wanted, over=False, limit=limit)
+    past = alert_data.wanted_episodes(wanted, over=True, limit=limit)
     picked = _picked(running[1], past[1])
     with parts.side_by_side(shown_first="episode" in st.query_params) as (listed, shown):
         with listed:
@@ -81,7 +81,7 @@ def _learning() -> None:
 def _filters(scopes: list[str]) -> Wanted:
     """What the list shows; the URL holds it."""
     names = data.company_names()
-    rules = {str(one.rule.id): one.rule.name for one in data.rules()}
+    rules = {str(one.rule.id): one.rule.name for one in alert_data.rules()}
     abouts = {key: markup.scope_name(key, names) for key in with_wider(scopes)}
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filters"):
         state = parts.url_choice("State", "state", {key or "": words for key, words in STATES.items()})
@@ -124,7 +124,7 @@ def _picked(running: list[SeenEpisode], past: list[SeenEpisode]) -> SeenEpisode 
     """The one that the URL names, else the rarest open one, else the newest."""
     asked = st.query_params.get("episode")
     if asked is not None:
-        return data.episode(asked)
+        return alert_data.episode(asked)
     return next(iter((*running, *past)), None)
 
 

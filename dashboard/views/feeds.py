@@ -1,4 +1,4 @@
-"""Feeds and health: which sources speak, how far the rows have come, what was refused. Shows only."""
+"""Feeds and health: which sources speak, how far the rows have come, what was refused, how channels do. Shows only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import data, health, markup, parts
+from dashboard import alert_data, data, health, markup, parts
 from dashboard.health import Judged
 from dashboard.markup import Kpi
+from monitor.store.read_delivery import ChannelState
 from monitor.store.read_health import DeadLetter, Partition, TableSize
 from monitor.store.reads import Service
 
@@ -38,6 +39,7 @@ def body() -> None:
     with right:
         _partitions(partitions, now)
         _letters(letters, zone, now)
+        _channels(alert_data.channel_states(), now)
         _sizes(tables)
 
 
@@ -123,6 +125,30 @@ def _letters(letters: Sequence[DeadLetter], zone: tzinfo, now: datetime) -> None
     ]
     st.html(markup.table([("", "mut"), ("reason", "wide"), ("where", "n mut")], rows))
     st.html('<div class="t-note">Look and retry: tocsin dead-letters list | show | retry</div>')
+
+
+def _channels(channels: Sequence[ChannelState], now: datetime) -> None:
+    if not channels:
+        return
+    st.html(markup.heading("Channels", "how alerts go out, last seven days"))
+    rows = [
+        (
+            escape(one.channel),
+            _how(one, now),
+            markup.number(one.waiting),
+            markup.ago(one.sent_at, now),
+        )
+        for one in channels
+    ]
+    st.html(markup.table([("channel", ""), ("how it is", "wide mut"), ("waiting", "n"), ("last sent", "n mut")], rows))
+
+
+def _how(channel: ChannelState, now: datetime) -> str:
+    lost = f"{channel.given_up} given up" if channel.given_up else ""
+    if channel.away_since is None:
+        return escape(lost or "works")
+    words = f"away for {markup.duration(now - channel.away_since)}: {channel.error or 'no answer'}"
+    return f'<span class="t-warn">{escape("; ".join(filter(None, (words, lost))))}</span>'
 
 
 def _sizes(tables: Sequence[TableSize]) -> None:

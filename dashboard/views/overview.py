@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import chosen, data, health, markup, parts, telling
+from dashboard import alert_data, chosen, data, health, markup, parts, telling
 from dashboard.filters import View, movers_window, params
 from dashboard.heat import heat
 from dashboard.markup import Kpi
@@ -44,7 +44,7 @@ def trends(service: Service, view: View) -> None:
 @parts.by_itself(every="5s")
 def alert_strip() -> None:
     """What rings now, one line each; this part runs again by itself."""
-    running = data.running_episodes(STRIP_ALERTS + 1)
+    running = alert_data.running_episodes(STRIP_ALERTS + 1)
     if not running:
         return
     names, zone, now = data.company_names(), parts.zone(), data.now()
@@ -56,7 +56,7 @@ def alert_strip() -> None:
 def _state() -> list[Kpi]:
     """What rings, and whether the sources speak: a silent feed is told, not hidden."""
     feeds = health.judge(data.feeds(), data.now())
-    good, running = sum(one.state == "ok" for one in feeds), len(data.running_episodes())
+    good, running = sum(one.state == "ok" for one in feeds), len(alert_data.running_episodes())
     bad = [f"{count} {state}" for state in ("failing", "late") if (count := sum(one.state == state for one in feeds))]
     return [
         Kpi("Open alerts", str(running), "none rings" if not running else "ringing now", href="alerts"),

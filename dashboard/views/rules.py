@@ -8,7 +8,7 @@ from typing import cast
 
 import streamlit as st
 
-from dashboard import acts, data, markup, parts, rule_form, trial, watchlists
+from dashboard import acts, alert_data, data, markup, parts, rule_form, trial, watchlists
 from dashboard.filters import WindowName
 from monitor.alerts.calendar import EXCHANGES
 from monitor.alerts.past import Trial
@@ -23,7 +23,7 @@ PASTS: dict[str, tuple[int, WindowName]] = {"30 days": (30, "30d"), "90 days": (
 
 def page() -> None:
     st.html("<h1>Rules</h1>")
-    stored, lists = data.rules(), data.watchlists()
+    stored, lists = alert_data.rules(), alert_data.watchlists()
     asked, listed = st.query_params.get("rule"), st.query_params.get("list")
     if asked is None and listed is None:
         asked = str(stored[0].rule.id) if stored else NEW
@@ -42,7 +42,7 @@ def _list(stored: Sequence[StoredRule], asked: str | None) -> None:
     st.html(markup.heading("In force", "each with its own budget of false alarms"))
     items = []
     for one in stored:
-        useful, noise, unmarked = data.precision(one.rule.id)
+        useful, noise, unmarked = alert_data.precision(one.rule.id)
         rang = useful + noise + unmarked
         judged = f"rang {rang} times: {useful} useful, {noise} noise, {unmarked} unmarked" if rang else "never rang"
         here = " here" if str(one.rule.id) == asked else ""

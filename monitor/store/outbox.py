@@ -12,6 +12,7 @@ from sqlalchemy import text
 from monitor.alerts.message import Message
 from monitor.alerts.notices import Held, Notice, Silence, ToldBefore, Withheld
 from monitor.errors import UsageError
+from monitor.logs import mask_addresses
 from monitor.store.alerts import Transaction, episodes
 from monitor.types import Scope
 
@@ -202,12 +203,12 @@ def mark_sent(tx: Transaction, ids: Sequence[int], now: datetime) -> None:
 
 
 def mark_failed(tx: Transaction, ids: Sequence[int], error: str, next_at: datetime | None, now: datetime) -> None:
-    """`next_at` None: given up; they stay there to be seen."""
+    """`next_at` None: given up; they stay there to be seen. Addresses in `error` are masked: they may hold secrets."""
     tx.execute(
         text("""UPDATE outbox SET attempts = attempts + 1, error = :error, next_at = coalesce(:next_at, next_at),
                 gave_up_at = CASE WHEN CAST(:next_at AS timestamptz) IS NULL THEN CAST(:now AS timestamptz) END
                 WHERE id = ANY(:ids)"""),
-        {"ids": list(ids), "error": error[:500], "next_at": next_at, "now": now},
+        {"ids": list(ids), "error": mask_addresses(error)[:500], "next_at": next_at, "now": now},
     )
 
 

@@ -15,6 +15,9 @@ from dashboard import telling
 from dashboard.episode import view_around
 from monitor.alerts import links
 from monitor.alerts.episodes import Episode
+from monitor.alerts.message import Message
+from monitor.store import outbox
+from monitor.store.engine import open_database, transaction
 
 NOW = datetime(2026, 3, 10, 9, 7, tzinfo=UTC)
 WRITTEN = ("feedback", "silences", "labels", "rules", "episodes", "watchlists", "outbox")
@@ -202,13 +205,12 @@ def test_links_to_alerts_keep_the_filter(opened: Open) -> None:
 
 
 def give_up(url: str, channel: str, error: str) -> None:
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            """INSERT INTO outbox (key, channel, episode, message, created_at, attempts, next_at, gave_up_at, error)
-               VALUES (%s, %s, %s, '{"sort":"first","title":"Norvane Motors: surge","lines":[]}', now(), 30, now(),
-                       now(), %s)""",
-            (channel, channel, seed.EPISODE, error),
-        )
+    database, now = open_database(url), datetime.now(UTC)
+    message = Message(sort="first", title="Norvane Motors: surge", lines=(), episode=seed.EPISODE)
+    with transaction(database) as tx:
+        outbox.post(tx, channel, channel, message, now)
+        outbox.mark_failed(tx, [one.id for one in outbox.due(tx, now) if one.channel == channel], error, None, now)
+    database.dispose()
 
 
 def test_what_was_not_delivered_is_told_with_its_reason_and_sent_again(fresh: str) -> None:
@@ -216,10 +218,24 @@ def test_what_was_not_delivered_is_told_with_its_reason_and_sent_again(fresh: st
     page = run_page("alerts")
     assert "One message was not delivered" in words(page)
     assert "HTTP 403 from ***" in words(page)
-    assert "T0KEN" not in words(page)
+    health = words(run_page("feeds"))
+    assert "HTTP 403 from ***; 1 given up" in health
+    assert "T0KEN" not in words(page) + health
     press(page, "send-again")
     assert rows(fresh, "SELECT gave_up_at, attempts, asked_by FROM outbox") == [(None, 0, "grace")]
     assert "not delivered" not in words(page)
+
+
+def test_what_waits_to_be_told_says_why_and_until_when(fresh: str) -> None:
+    with psycopg.connect(fresh) as connection:
+        connection.execute(
+            """INSERT INTO deferred (episode, incident, channel, reason, why, at, until)
+               SELECT id, incident, 'desk <b>', 'first', 'quiet hours', now(), now() + interval '1 hour'
+               FROM episodes WHERE id = %s""",
+            (seed.EPISODE,),
+        )
+    page = words(run_page("alerts", episode=seed.EPISODE))
+    assert "desk &lt;b&gt;, first: quiet hours, until " in page
 
 
 def test_what_was_delivered_is_not_warned_of(opened: Open) -> None:
