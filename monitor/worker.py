@@ -1,8 +1,8 @@
 """poll -> decode -> clean -> tag -> classify -> save -> commit. Owns that order; knows no implementation.
 
 Three stages, each on one thread, so that batches keep their order: while one batch is saved, the next is judged, and
-this thread reads on and commits what is saved. Nothing is caught around a batch: what goes wrong ends the process,
-nothing behind it is saved, and whoever starts it again reads the batch again.
+this thread reads on, signs for near-duplicates, and commits what is saved. Nothing is caught around a batch: what goes
+wrong ends the process, nothing behind it is saved, and whoever starts it again reads the batch again.
 """
 
 from __future__ import annotations

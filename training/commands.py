@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +15,10 @@ from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import find_model, folders, read_manifest
 from monitor.settings import Settings
 from monitor.store.labels import LabelledText
-from training.data import Example, balance, read_examples, split
+from training.data import read_examples, split
+from training.manifest import noted, write_manifest
+from training.tell import Tell
 
-Tell = Callable[[str], None]
 SPLITS = ("validation", "test")
 
 
@@ -58,25 +58,6 @@ def train_version(order: Order, settings: Settings, labels: bool, now: datetime,
     return make_version(order.version, sources, encoder, home, config, now, tell)
 
 
-def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], tell: Tell = print) -> None:
-    """Set the manifest's temperatures to those that make the examples likeliest, and note the scores."""
-    from monitor.classifier.transformer import load_classifier
-    from training.answers import answers_of
-    from training.calibrate import temperature_for
-    from training.metrics import accuracy, confusion, macro_f1
-
-    everything = read_manifest(folder).everything
-    everything["validation"] = {}
-    for head, answers in answers_of(load_classifier(str(folder), data_dir), examples).items():
-        temperature = temperature_for(answers.logits, answers.labels)
-        matrix = confusion(answers.labels, answers.predictions(), answers.logits.shape[1])
-        found = noted({"accuracy": accuracy(matrix), "macro_f1": macro_f1(matrix)})
-        everything["temperatures"][head] = round(temperature, 4)
-        everything["validation"][head] = found
-        tell(f"{head}: accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}, T {temperature:.3f}")
-    write_manifest(folder, everything)
-
-
 def evaluate_version(
     name: str, data_dir: Path, data: Path, part: str, companies: Companies, now: datetime, tell: Tell = print
 ) -> Path:
@@ -110,12 +91,6 @@ def evaluate_version(
     return out
 
 
-def noted(found: Mapping[str, Any]) -> dict[str, float]:
-    """Of a head's scores, what the manifest keeps."""
-    kept = {"accuracy": "accuracy", "macro_f1": "macro_f1", "ece_after": "ece"}
-    return {short: round(found[name], 4) for name, short in kept.items() if name in found}
-
-
 def list_models(data_dir: Path) -> list[str]:
     """One line a version: its name, when it was made, its validation scores, where it lies."""
     lines = []
@@ -136,20 +111,3 @@ def show_model(name: str, data_dir: Path) -> str:
     """The manifest as it is, and where the version lies."""
     folder = find_model(name, data_dir)
     return f"{folder}\n{json.dumps(read_manifest(folder).everything, indent=2, ensure_ascii=False)}"
-
-
-def show_balance(splits: dict[str, list[Example]], tell: Tell) -> None:
-    """How often each class stands in each split."""
-    counted = {name: balance(examples) for name, examples in splits.items()}
-    tell(f"{'':42}" + "".join(f"{name:>12}" for name in splits))
-    for head, classes in counted["train"].items():
-        for label in sorted(classes):
-            cells = "".join(f"{counted[name][head][label]:>12,}" for name in splits)
-            tell(f"{head + ': ' + label:42}{cells}")
-
-
-def write_manifest(folder: Path, everything: dict[str, Any]) -> None:
-    """Whole or not at all: a worker may be reading it."""
-    beside = folder / "manifest.json.part"
-    beside.write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(beside, folder / "manifest.json")

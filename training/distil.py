@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,12 @@ from monitor.errors import UsageError
 from monitor.types import Passage
 from training.data import Example, kept_out, unlike
 from training.feed import Item
+from training.tell import Tell
 
 UNLABELLED = {"uci-news/business.csv.gz": "title", "stocknet/tweets.csv.gz": "text"}
 """File and the column that holds the text."""
 CHUNK = 1_024
 """Texts asked at once; a killed run loses no more."""
-Tell = Callable[[str], None]
 
 
 def unlabelled(

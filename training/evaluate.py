@@ -29,6 +29,7 @@ from training.metrics import (
     recall_at_precision,
     weighted_f1,
 )
+from training.tell import Tell
 from training.transfer import transferred
 
 PRECISION = 0.80
@@ -37,7 +38,6 @@ SHORT, LONG = 10, 20
 FEWEST = 30
 """A slice of fewer examples says nothing; it is left out of the table."""
 _CASHTAG = re.compile(r"\$[A-Z]")
-Tell = Callable[[str], None]
 
 
 def evaluate_model(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, TextIO, get_args
@@ -20,13 +20,13 @@ from monitor.store.labels import Label, LabelledText, Origin, Task, add_labels, 
 from monitor.store.read_unlabelled import judged_stories, stored_articles
 from monitor.types import SENTIMENTS
 from training.queue import Asked, Candidate, queue
+from training.tell import Tell
 
 MOST_STORIES = 50_000
 """A queue is chosen from so many of the newest stories."""
 BATCH = 200
 """Labels kept in one transaction: counts are locked meanwhile."""
 SHOWN = 5
-Tell = Callable[[str], None]
 
 
 def write_queue(database: Database, out: TextIO, size: int, days: int, seed: int, now: datetime) -> int:

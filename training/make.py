@@ -21,18 +21,22 @@ import torch
 from tokenizers import Tokenizer
 
 from monitor.classifier.network import Network, encoder_from, load_adapter, load_network
-from monitor.classifier.transformer import TransformerClassifier
+from monitor.classifier.transformer import TransformerClassifier, load_classifier
 from monitor.encoders import ENCODERS, encoder_folder, keep_encoder
 from monitor.entities import Companies
 from monitor.errors import UsageError
 from monitor.registry import read_manifest
 from monitor.store.labels import LabelledText
-from training.commands import Tell, calibrate_model, show_balance, write_manifest
+from training.answers import answers_of
+from training.calibrate import temperature_for
 from training.config import Freeze, TrainConfig
 from training.data import FILES, Example, examples_of, file_hashes, kept_out, read_examples, split
 from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
 from training.freezing import freeze
+from training.manifest import noted, write_manifest
+from training.metrics import accuracy, confusion, macro_f1
+from training.tell import Tell, show_balance
 from training.train import CHECKPOINTS, train
 from training.transfer import transferred
 
@@ -114,6 +118,20 @@ def make_version(
         shutil.rmtree(out / needless, ignore_errors=True)
     tell(f"{version} is in {out}; `tocsin evaluate {version}` measures it")
     return out
+
+
+def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], tell: Tell = print) -> None:
+    """Set the manifest's temperatures to those that make the examples likeliest, and note the scores."""
+    everything = read_manifest(folder).everything
+    everything["validation"] = {}
+    for head, answers in answers_of(load_classifier(str(folder), data_dir), examples).items():
+        temperature = temperature_for(answers.logits, answers.labels)
+        matrix = confusion(answers.labels, answers.predictions(), answers.logits.shape[1])
+        found = noted({"accuracy": accuracy(matrix), "macro_f1": macro_f1(matrix)})
+        everything["temperatures"][head] = round(temperature, 4)
+        everything["validation"][head] = found
+        tell(f"{head}: accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}, T {temperature:.3f}")
+    write_manifest(folder, everything)
 
 
 def gather(sources: Sources, config: TrainConfig, keep: Path, tell: Tell = print) -> Lesson:

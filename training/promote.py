@@ -25,6 +25,7 @@ from monitor.store.workers import WorkerState, workers
 from monitor.types import SENTIMENTS, Judgement, Passage
 from training.data import Example, read_examples, split
 from training.gate import Trial, Verdict, decide
+from training.tell import Tell
 
 NEWEST_AUDITS = 2_000
 HEADS = ("topic", "sentiment", "company")
@@ -33,7 +34,6 @@ SETTLE_S = 15.0
 SLOW_BATCH_S = 60.0
 """A worker in the middle of a batch of long texts is waited for so much longer."""
 LOOK_EVERY_S = 2.0
-Tell = Callable[[str], None]
 
 
 class Question(NamedTuple):

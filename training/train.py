@@ -31,10 +31,10 @@ from training.config import TrainConfig
 from training.feed import ABSENT, HEADS, Collate, Feed, Item
 from training.freezing import hold_lighter
 from training.objective import Objective, class_weights
+from training.tell import Tell
 
 CHECKPOINTS = "checkpoints"
 BEST = "mean_macro_f1"
-Tell = Callable[[str], None]
 Watch = Callable[[int, float], None]
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,12 @@ from training.config import TrainConfig, configuration
 from training.data import Example, file_hashes, read_examples, split
 from training.feed import Item
 from training.make import begin, sha256
+from training.tell import Tell
 from training.train import train
 
 STARTUP_TRIALS = 4
 """Before so many are done there is no median worth to be measured against, and configurations are drawn at random."""
 BEFORE = "scores before the kill"
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
