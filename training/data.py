@@ -176,6 +176,16 @@ def balance(examples: Iterable[Example]) -> dict[str, Counter[str]]:
     return counted
 
 
+def balance_lines(splits: Mapping[str, Sequence[Example]]) -> Iterator[str]:
+    """A table for people: how often each class stands in each split."""
+    counted = {name: balance(examples) for name, examples in splits.items()}
+    yield f"{'':42}" + "".join(f"{name:>12}" for name in splits)
+    for head, classes in counted["train"].items():
+        for label in sorted(classes):
+            cells = "".join(f"{counted[name][head][label]:>12,}" for name in splits)
+            yield f"{head + ': ' + label:42}{cells}"
+
+
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of each file, for the manifest."""
     return {name: hashlib.sha256((folder / path).read_bytes()).hexdigest() for name, path in FILES.items()}

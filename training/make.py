@@ -30,13 +30,13 @@ from monitor.store.labels import LabelledText
 from training.answers import answers_of
 from training.calibrate import temperature_for
 from training.config import Freeze, TrainConfig
-from training.data import FILES, Example, examples_of, file_hashes, kept_out, read_examples, split
+from training.data import FILES, Example, balance_lines, examples_of, file_hashes, kept_out, read_examples, split
 from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
 from training.freezing import freeze
 from training.manifest import noted, write_manifest
 from training.metrics import accuracy, confusion, macro_f1
-from training.tell import Tell, show_balance
+from training.tell import Tell
 from training.train import CHECKPOINTS, train
 from training.transfer import transferred
 
@@ -137,7 +137,8 @@ def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], t
 def gather(sources: Sources, config: TrainConfig, keep: Path, tell: Tell = print) -> Lesson:
     """The labelled sets divided, and all that the training split is made up of: labels, persons', teachers' answers."""
     splits = split(read_examples(sources.data))
-    show_balance(splits, tell)
+    for line in balance_lines(splits):
+        tell(line)
     if sources.said:
         persons = examples_of(sources.said, kept_out(splits))
         splits["train"] += persons
