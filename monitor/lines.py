@@ -20,8 +20,8 @@ from typing import Any, TextIO
 from monitor.errors import UsageError
 
 PROGRESS_EVERY_S = 0.5
-PAUSE_S = 0.05
-"""Where nothing comes for so long, what has come is answered."""
+PAUSE_S, LATEST_S = 0.05, 0.5
+"""Where nothing comes for so long, or so long was spent waiting altogether, what has come is answered."""
 CHUNK = 1 << 16
 
 Fields = Mapping[str, Any]
@@ -129,17 +129,22 @@ def open_lines(path: Path | None) -> Iterator[Iterable[str | None]]:
 
 
 def _arriving(source: int) -> Iterator[str | None]:
-    """The lines of a file descriptor as they come, and None once whenever nothing more has come for PAUSE_S."""
+    """The lines of a file descriptor as they come, and None where whoever takes them should not wait for more."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
     begun: list[str] = []  # of a line whose end has not come yet
+    waited_s = 0.0
     while chunk := _read(source):
         *ended, rest = decoder.decode(chunk).split("\n")
         for line in ended:
             yield "".join([*begun, line])
             begun = []
         begun.append(rest)
-        if not select.select([source], [], [], PAUSE_S)[0]:
+        asked = time.monotonic()
+        goes_on = select.select([source], [], [], PAUSE_S)[0]
+        waited_s += time.monotonic() - asked
+        if not goes_on or waited_s > LATEST_S:
             yield None
+            waited_s = 0.0
     if last := "".join([*begun, decoder.decode(b"", final=True)]):
         yield last
 
