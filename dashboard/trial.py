@@ -18,6 +18,7 @@ from monitor.alerts.past import LEAST_PAST, Trial
 from monitor.alerts.rules import Rule
 from monitor.backtest_command import verdict
 from monitor.markets import exchange
+from monitor.types import Scope
 
 SHOWN = 40
 HEADLINES = 3
@@ -68,12 +69,22 @@ def _chart(rule: Rule, trial: Trial, window: WindowName) -> None:
     if service is None:
         return
     view = view_of(window, ANY_KIND, parts.zone_name(), data.now())
-    table = charts.frame(data.points(service.model, "all", view, rule.kinds), view.since, view.until, view.grain.step)
-    st.html(markup.heading(f"All {rule.sentiment} stories", "a mark where it would have rung"))
+    scope = charted(rule)
+    table = charts.frame(data.points(service.model, scope, view, rule.kinds), view.since, view.until, view.grain.step)
+    of = "All" if scope == "all" else f"{markup.scope_name(scope, data.company_names())}:"
+    st.html(markup.heading(f"{of} {rule.sentiment} stories", "a mark where it would have rung"))
     figure = charts.rung(table, view, parts.palette(), trial, data.company_names(), rule.sentiment)
     start = max(view.since, view.until - timedelta(weeks=trial.weeks))
     figure.update_xaxes(range=drawing.local(drawing.utc([start, view.until]), view.zone))
     st.plotly_chart(figure, key=f"rung-{rule.id}", theme=None, config=drawing.CONFIG, alt="When it would have rung")
+
+
+def charted(rule: Rule) -> str:
+    """What the chart counts: the one company or topic that the rule is about; all news where it is about more."""
+    companies, topics = {*rule.companies, *rule.listed}, rule.topics
+    if len(companies) > 1 or (not companies and len(topics) > 1):
+        return "all"
+    return Scope(next(iter(companies), None), topics[0] if len(topics) == 1 else None).key
 
 
 def _alarm(
