@@ -81,3 +81,23 @@ def test_what_ends_is_started_again_but_not_for_ever_and_not_with_wrong_settings
             keep_running(programs, commands, threading.Event(), pause_s=0.01)
         assert programs.running["worker"].poll() is None
     assert len(flag.read_text()) == starts
+
+
+def test_an_interrupt_that_python_drops_comes_again() -> None:
+    code = """
+import os, signal, time
+from monitor.processes import stop_by_interrupt
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+stop_by_interrupt()
+try:
+    one = Ends()
+    del one
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert (done.stdout, done.stderr) == ("heard\n", "")
