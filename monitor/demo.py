@@ -44,6 +44,10 @@ class World(Protocol):
     def start_crisis(self, ticker: str, at: datetime) -> datetime: ...
 
 
+class Stopped(TocsinError):
+    """Somebody asked the demo to end."""
+
+
 @dataclass(frozen=True)
 class Report:
     """The JSON object that ends `tocsin demo --json`; seconds run from the process's start."""
@@ -89,12 +93,14 @@ class Demo:
     """Can the dashboard be read already?"""
     show: Callable[[str], object] | None
     """Opens an address in the browser."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set: whatever is waited for, the demo ends."""
     started: datetime = field(default_factory=lambda: datetime.fromtimestamp(psutil.Process().create_time(), UTC))
     _stream: _Stream | None = None
     _memory: Memory = field(default_factory=lambda: Memory())
 
     def run(self, *, exit_after_alert: bool) -> Report:
-        """Until the alert and WATCH_S more, or until Ctrl-C."""
+        """Until the alert and WATCH_S more; without `exit_after_alert` until `stop`, which raises Stopped."""
         self._start("worker")
         if self.dashboard_url:
             self._start("dashboard")
@@ -184,9 +190,11 @@ class Demo:
         return told
 
     def _wait(self, seconds: float | None) -> None:
-        """Let the world go on; a program that ends meanwhile ends the demo."""
+        """Let the world go on; a program that ends meanwhile ends the demo, and so does `stop`."""
         end = None if seconds is None else time.monotonic() + seconds
         while True:
+            if self.stop.is_set():
+                raise Stopped("the demo was stopped")
             self.programs.check()
             if self._stream:
                 self._stream.check()
@@ -194,7 +202,7 @@ class Demo:
             left = TICK_S if end is None else end - time.monotonic()
             if left <= 0:
                 return
-            time.sleep(min(TICK_S, left))
+            self.stop.wait(min(TICK_S, left))
 
     def _report(self, crisis_at: datetime, told: datetime) -> Report:
         found = status.since(self.database, self.started)

@@ -16,8 +16,8 @@ from rich.console import Console
 from monitor import app, embedded
 from monitor.address import DASHBOARD_MEND, is_healthy, must_be_free
 from monitor.broker.protocol import Broker
-from monitor.demo import Demo, Report, World
-from monitor.processes import Programs, only_one, stop_by_interrupt
+from monitor.demo import Demo, Report, Stopped, World
+from monitor.processes import Programs, only_one, stopped_by_signals
 from monitor.settings import Settings, read_settings
 from monitor.store.feeds import StoredFeedStates
 
@@ -100,7 +100,7 @@ def _run(
 ) -> Report | None:
     """The report; None where Ctrl-C ended it."""
     console = Console(stderr=True, highlight=False)
-    stop_by_interrupt()
+    stop = stopped_by_signals()
     with app.database_url(ours) as url, app.opened(url) as database, Programs(os.environ) as programs:
         broker = app.connector(ours, url)()
         demo = Demo(
@@ -111,13 +111,14 @@ def _run(
             company=next_company,
             model=app.first_model(ours, database, datetime.now(UTC)),
             console=console,
+            stop=stop,
             dashboard_url=ours.dashboard_url if wanted.with_dashboard else None,
             answers=lambda: is_healthy(ours.dashboard_host, ours.dashboard_port),
             show=webbrowser.open if wanted.open_browser else None,
         )
         try:
             return demo.run(exit_after_alert=wanted.exit_after_alert)
-        except KeyboardInterrupt:
+        except Stopped:
             console.print("stopping …")
             return None
         finally:

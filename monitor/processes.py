@@ -23,7 +23,6 @@ from monitor.errors import TocsinError
 
 OWNER_PIPE = "TOCSIN_OWNER_PIPE"
 STOP_TIMEOUT_S = 15.0  # a worker finishes its batch, the dashboard its request
-AGAIN_S = 0.05
 LAST_WORDS_S = 20.0  # how long an orphan may take to end cleanly
 
 
@@ -114,28 +113,14 @@ def only_one(lock: Path, refusal: str) -> Iterator[None]:
 
 
 def stopped_by_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. Call it from the main thread."""
+    """An event that SIGTERM and SIGINT set. Call it from the main thread.
+
+    No KeyboardInterrupt: raised within a weak reference's callback or a library's clean-up, it is dropped there.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     return stop
-
-
-def stop_by_interrupt() -> None:
-    """SIGTERM raises KeyboardInterrupt like SIGINT, so that every block is left in order. For the main thread.
-
-    Python drops what is raised while a weak reference's callback or a `__del__` runs; such an interrupt comes again.
-    """
-
-    def again(lost: sys.UnraisableHookArgs) -> None:
-        if lost.exc_type is KeyboardInterrupt:
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)  # not at once: it would be raised, and lost, in here
-        else:
-            sys.__unraisablehook__(lost)
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    sys.unraisablehook = again
 
 
 def tocsin(*arguments: str) -> list[str]:
