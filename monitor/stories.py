@@ -18,7 +18,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from monitor.headlines import KINDS, LEAD_CHARACTERS, Telling, forms, telling
+from monitor.headlines import KINDS, Telling, forms, telling
 from monitor.types import Article
 from monitor.vocabulary import word_set
 
@@ -148,7 +148,7 @@ class Signed:
 
 def sign_articles(articles: Sequence[Article]) -> dict[str, Signed]:
     """By id; of several with one id the first. The costly part of placing them, which needs no database."""
-    tellings = [telling(article.title, article.body[:LEAD_CHARACTERS]) for article in articles]
+    tellings = [telling(article.title, article.body) for article in articles]
     signed = [
         Signed(article, told, bands(signature, told))
         for article, told, signature in zip(articles, tellings, sign_many(tellings), strict=True)

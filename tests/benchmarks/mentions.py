@@ -7,9 +7,8 @@ optimistic. What the tail makes of stretches that run together (BLIND_S, and eve
 procedure that read no second half: of some thirty candidates, those that keep budgets of 0.05 to 5 a week within 20 %
 on simulated streams, calm and with surges (of other seeds than the benchmarks'), and that at 0.1 a week have at most
 0.3 false episodes on the first halves; among these the best mean NAB score there, as they are and thinned to 0.6 and
-0.3 of their counts, over the budgets below. The second halves of two
-candidates dropped since were seen on the way, and the condition on false episodes was added after that look.
-Series that nobody tuned on must judge.
+0.3 of their counts, over the budgets below. The second halves of two candidates dropped since were seen on the way, and
+the condition on false episodes was added after that look. Series that nobody tuned on must judge.
 
 The labelled series are read from TOCSIN_TEST_DATA/mentions. The rivals' thresholds are chosen in hindsight, the best of
 a grid for all series together: an advantage that Tocsin, which only gets a budget, does not have.
