@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError, MetadataEmptyBrokerList
 
 from monitor.broker.kafka import LARGEST_BATCH, KafkaBroker, _patiently, connection_settings, create_topic
-from monitor.broker.protocol import Outgoing
+from monitor.broker.protocol import Message, Outgoing
 from monitor.codec import LARGEST
 from monitor.errors import UsageError
 from tests.kafka_server import KafkaServer
+
+WAIT_S = 60.0
 
 pytestmark = pytest.mark.kafka
 
@@ -42,6 +46,35 @@ def test_a_topic_of_ours_takes_the_largest_message_that_the_codec_makes(kafka_se
     broker = KafkaBroker(connection, topic, "group")
     broker.publish(topic, [Outgoing(b"k", b"x" * (LARGEST - 1))])
     broker.close()
+
+
+def test_what_was_in_flight_while_another_joined_is_committed(kafka_server: KafkaServer) -> None:
+    """The partitions that it keeps it reads on, not again: without a commit their lag would stand still."""
+    connection, topic = connection_settings(kafka_server.address), f"shared-{uuid.uuid4().hex[:8]}"
+    create_topic(connection, topic)
+    one, other = (KafkaBroker(connection, topic, "group", session_timeout_ms=6000) for _ in range(2))
+    for number in range(40):
+        one.publish(topic, [Outgoing(b"%d" % number, b"")])
+    deadline = time.monotonic() + WAIT_S
+    flying = list[Message]()
+    while len(flying) < 40:
+        flying += one.poll(50, 0.5)
+    others = list[Message]()
+    with ThreadPoolExecutor(1) as thread:
+        while not others:
+            assert time.monotonic() < deadline, "nothing was shared"
+            polling = thread.submit(other.poll, 50, 0.5)
+            assert not one.poll(50, 0.5), "a partition that it kept was read again"
+            others = polling.result()
+        one.commit(flying)
+        while lag := sum(other.lag().values()):
+            assert time.monotonic() < deadline, f"{lag} messages stay uncommitted"
+            other.commit(others)
+            polling = thread.submit(other.poll, 50, 0.2)
+            one.poll(50, 0.2)
+            others = polling.result()
+    one.close()
+    other.close()
 
 
 def test_a_cause_is_one_readable_line(capsys: pytest.CaptureFixture[str]) -> None:

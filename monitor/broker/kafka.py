@@ -32,6 +32,10 @@ from monitor.errors import TocsinError, Unavailable, UsageError
 
 PATIENCE_S = 300.0
 RETRY_S = 0.5
+JOIN_S = 5.0
+"""How long a poll goes on, whatever it was given, while the group shares its partitions: a join that ends between two
+polls is begun anew by kafka-python 3.0, and with it everybody's."""
+LOOK_S = 0.25
 SESSION_TIMEOUT_MS = 10_000
 PATIENT_POLL_MS = 24 * 3600 * 1000
 ANSWER_TIMEOUT_MS = 15_000
@@ -43,8 +47,8 @@ LARGEST_BATCH = 1_048_588
 T = TypeVar("T")
 log = structlog.get_logger()
 
-# Somebody else owns the partitions now, and reads again what was not committed.
-_LOST = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+# The next poll joins the group anew. What is ours afterwards is ours to commit.
+_REBALANCING = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 
 
 def connection_settings(
@@ -96,7 +100,9 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._producer: Any = None
         self._consumer: Any = None
         self._watcher: Any = None  # looks at offsets without being in the group
-        self._handed_out: dict[Any, int] = {}
+        self._handed_out: dict[Any, int] = {}  # partitions of ours -> how far poll has read
+        self._owed: dict[Any, int] = {}  # and how far to commit, once no rebalance is under way
+        self._is_joining = True
 
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
         if not messages:
@@ -117,10 +123,13 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
         self._consumer = self._consumer or _patiently("poll", self._new_consumer)
-        deadline = time.monotonic() + timeout_s
+        begun = time.monotonic()
         records: dict[Any, Any] = {}
-        while not records and (left := deadline - time.monotonic()) > 0:
-            records = self._look(limit, left)
+        while not records:
+            patience_s = max(timeout_s, JOIN_S) if self._is_joining else timeout_s
+            if (left := begun + patience_s - time.monotonic()) <= 0:
+                break
+            records = self._look(limit, min(left, LOOK_S))
         messages = [
             Message(
                 record.topic,
@@ -135,6 +144,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         ]
         for partition, end in ends(messages).items():
             self._handed_out[TopicPartition(self._topic, partition)] = end
+        self._settle()
         return messages
 
     def _look(self, limit: int, timeout_s: float) -> dict[Any, Any]:
@@ -152,22 +162,29 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def commit(self, upto: Iterable[Message] | None = None) -> None:
         reached = ends(upto) if upto is not None else {p.partition: end for p, end in self._handed_out.items()}
-        offsets = {}
         for partition, end in list(self._handed_out.items()):
             if 0 < (offset := reached.get(partition.partition, 0)) <= end:
-                offsets[partition] = OffsetAndMetadata(offset, "", -1)
+                self._owed[partition] = offset
                 if offset == end:
                     del self._handed_out[partition]
-        if not offsets:
-            return
+        self._settle()
 
-        def attempt() -> None:
+    def _settle(self) -> None:
+        """Commit what is owed. What a rebalance refuses stays owed until poll has gone through it."""
+        if not self._owed:
+            return
+        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._owed.items()}
+
+        def attempt() -> bool:
             try:
                 self._consumer.commit(offsets, timeout_ms=ANSWER_TIMEOUT_MS)
-            except _LOST as error:
-                log.warning("partitions went to another worker; it reads the batch again", error=_cause(error))
+            except _REBALANCING as error:
+                log.info("the group is sharing its partitions anew; committing afterwards", error=_cause(error))
+                return False
+            return True
 
-        _patiently("commit", attempt)
+        if _patiently("commit", attempt):
+            self._owed.clear()
 
     def lag(self) -> dict[int, int]:
         def look() -> dict[int, int]:
@@ -191,13 +208,28 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             self._producer.close()
         self._consumer = self._watcher = self._producer = None
 
-    def on_partitions_revoked(self, revoked: Sequence[Any]) -> None:
-        """Called by kafka-python inside poll: what is lost here is read again by its next owner."""
-        for partition in revoked:
-            self._handed_out.pop(partition, None)
+    def on_partitions_revoked(self, _revoked: Sequence[Any]) -> None:
+        """Called by kafka-python inside poll, before a rebalance that may give each of them back to us."""
+        self._is_joining = True
 
     def on_partitions_assigned(self, assigned: Sequence[Any]) -> None:
+        """Ours from now on, all of them. What we kept is read on from where it was: its commits are still due.
+
+        What went to another consumer is read again by it.
+        """
+        self._keep(assigned)
+        self._is_joining = False
         log.info("reading partitions", partitions=sorted(partition.partition for partition in assigned))
+
+    def on_partitions_lost(self, _lost: Sequence[Any]) -> None:
+        """The group went on without us: whoever has them now, we included, reads what was not committed again."""
+        self._keep(())
+        self._is_joining = True
+
+    def _keep(self, partitions: Sequence[Any]) -> None:
+        for ends_of in (self._handed_out, self._owed):
+            for partition in ends_of.keys() - set(partitions):
+                del ends_of[partition]
 
     def _new_producer(self) -> Any:
         return KafkaProducer(
