@@ -76,13 +76,20 @@ def interval(
     return float(low), float(high)
 
 
-def chance_of_better(labels: np.ndarray, answers: np.ndarray, rival: np.ndarray, classes: int, seed: int = 0) -> float:
-    """Paired bootstrap: the share of redrawn label sets on which `answers` beat `rival` in macro-F1; a tie is half."""
+def chance_of_better(
+    labels: np.ndarray,
+    answers: np.ndarray,
+    rival: np.ndarray,
+    classes: int,
+    score: Callable[[np.ndarray], float] = macro_f1,
+    seed: int = 0,
+) -> float:
+    """Paired bootstrap: the share of redrawn label sets on which `answers` beat `rival`; a tie is half a win."""
     rng = np.random.default_rng(seed)
     wins = 0.0
     for at in _draws(len(labels), rng):
-        mine = macro_f1(confusion(labels[at], answers[at], classes))
-        other = macro_f1(confusion(labels[at], rival[at], classes))
+        mine = score(confusion(labels[at], answers[at], classes))
+        other = score(confusion(labels[at], rival[at], classes))
         wins += 0.5 if mine == other else float(mine > other)
     return wins / DRAWS
 

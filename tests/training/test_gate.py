@@ -69,3 +69,17 @@ def test_a_verdict_has_a_reason_either_way() -> None:
     forced = decide([], [], "first model")
     assert forced.promoted
     assert forced.reasons == ("forced with no gate split, 0 of 200 audit labels: first model",)
+
+
+@pytest.mark.parametrize(("texts", "promoted"), [(40, True), (400, False)])
+def test_a_class_s_loss_is_held_against_chance(texts: int, promoted: bool) -> None:
+    """Two more of forty wrong is what an equal version shows on some class of twenty; twenty of 400 is not."""
+    names = [f"topic {number}" for number in range(20)]
+    labels = np.repeat(np.arange(20), texts)
+    champion, candidate = labels.copy(), labels.copy()
+    champion[: texts // 20] = 1
+    candidate[: texts // 10] = 1
+    champion[texts * 5 : texts * 5 + texts // 4] = 6  # what the candidate mends
+    verdict = decide([Trial("topic", names, labels, champion, candidate)], [], "no audits yet")
+    assert verdict.promoted is promoted, verdict.reasons
+    assert promoted or "topic 0 loses" in verdict.reasons[0]
