@@ -41,7 +41,8 @@ def acts(text: str, start: int, end: int) -> bool:
     named = _WORD.findall(text[max(0, start - 24) : start])
     begins = not before or bool(SENTENCE_START.search(text[max(0, start - 3) : start]))
     follows = _WORD.match(text[end : end + 25].lstrip()) if text[end : end + 1] in (" ", "-") else None
-    if not begins and named and named[-1][0].isupper():
+    quoted = named and named[-1].endswith(("'", "\u2019"))
+    if not begins and named and not quoted and named[-1].lstrip("'\u2019")[:1].isupper():
         return False
     if text[end : end + 2] in ("'s", "\u2019s") or re.match(r" \((?:NYSE|NASDAQ|[A-Z]{1,5}\))", text[end:]):
         return True
@@ -52,13 +53,13 @@ def acts(text: str, start: int, end: int) -> bool:
 
 
 def folded(text: str) -> str:
-    """Lower case as wires spell it, of the same length: no accents, and the typewriter's apostrophe."""
+    """Lower case as wires spell it, of the same length: no accents, and the typewriter's apostrophe and hyphen."""
     if text.isascii():
         return text.lower()
     return "".join(_FOLD.get(char) or unicodedata.normalize("NFKD", char)[0].lower()[:1] for char in text)
 
 
-_FOLD = {"\u2019": "'", "\u00df": "\u00df"}
+_FOLD = {"\u2019": "'", "\u00df": "\u00df", "\u2010": "-", "\u2011": "-", "\u2013": "-"}
 
 
 def stands_alone(text: str, start: int, end: int) -> bool:

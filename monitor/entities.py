@@ -142,10 +142,12 @@ class Companies:
             return False
         if name in _SHORT_NAMES and (surface != name or word_before(text, start)[-1:].isdigit()):  # "25 BP"
             return False
+        if name in _SHORT_NAMES and text[start - 1 : start] == "(" and text[end : end + 1] == ")":
+            return False  # a ticker, of whoever stands before: "Helmerich & Payne (HP)"
         words = surface.replace("-", " ").split()
         wanted = name.replace("-", " ").split()
         if not all(
-            word[0].isupper() or not word[0].isalpha() or want[0].islower()
+            any(map(str.isupper, word)) or not word[0].isalpha() or want[0].islower()  # "easyJet"
             for word, want in zip(words, wanted, strict=False)
         ):
             return False
