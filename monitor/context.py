@@ -22,12 +22,15 @@ COMPANY_WORDS = word_set(
 )
 
 
+_MOVES = re.compile(r" (?:up|down|off)(?: nearly| about| almost| over| more than)? \$?\d|,? [+-]\d")
+"""What a price does in a headline without a verb: "Apple up 3%"."""
+
 _VERBS = word_set(
-    "accused acquires adds agrees announces appoints beats boosts buys closes cuts declares denies delays disappoints"
-    " drags drops expands expects faces falls fires forecasts gains grabs halts hikes hires hits invests issues jumps"
-    " launches leads loses lowers makes misses names offers opens plans plunges posts pulls raises reaches recalls"
-    " reports returns reveals rises rolls sees sells settles shuts signs slashes slides slumps soars sues suspends"
-    " targets to tops tumbles unveils upgrades warns wins said says will"
+    "accused acquires adds agrees announces appoints beats boosts buys climbs closes cuts declares denies delays dips"
+    " disappoints drags drops edges expands expects faces falls fires forecasts gains grabs halts hikes hires hits"
+    " invests issues jumps launches leads loses lowers makes misses names offers opens plans plunges posts pulls raises"
+    " rallies reaches recalls reports returns reveals rises rolls sees sells settles shuts signs sinks slashes slides"
+    " slips slumps soars sues surges suspends targets to tops tumbles unveils upgrades warns wins said says will"
 )
 """What a company does in a headline: the word after a subject."""
 
@@ -48,8 +51,19 @@ def acts(text: str, start: int, end: int) -> bool:
         return True
     after = follows[0].lower() if follows else ""
     if begins or is_title_case(text):
+        if _MOVES.match(text, end):
+            return True
         return after in COMPANY_WORDS or after in _VERBS
     return text[start].isupper() and not (follows and follows[0][0].isupper() and after not in COMPANY_WORDS)
+
+
+def continues_name(text: str, start: int) -> bool:
+    """Whether what stands before makes it a part of something longer: "Barnes & Noble", "Dark Pool", "$A"."""
+    before = text[:start].rstrip()
+    if before[-1:] in ("&", "$", "\u20ac", "\u00a3"):
+        return True
+    named = before.rpartition(" ")[2].lstrip("'\u2018\u201c")
+    return named[:1].isupper() and named[-1:].isalnum() and not is_title_case(text)
 
 
 def folded(text: str) -> str:
