@@ -62,7 +62,12 @@ def mask(text: str, key: str | None) -> str:
 
 
 def _url(url: str, api: JsonApi | None, key: str | None) -> str:
-    return str(httpx2.URL(url).copy_merge_params({api.key_query: key})) if api and api.key_query and key else url
+    if not (api and api.key_query and key):
+        return url
+    try:
+        return str(httpx2.URL(url).copy_merge_params({api.key_query: key}))
+    except httpx2.InvalidURL as error:
+        raise SourceUnavailable(f"no valid URL: {error}") from error
 
 
 def _headers(api: JsonApi | None, key: str | None) -> dict[str, str]:

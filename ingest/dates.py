@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -21,7 +22,7 @@ def parse_date(value: object, form: str | None = None) -> datetime | None:
             seconds = float(text)
             return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= MILLISECONDS_FROM else seconds, UTC)
         return _utc(_iso_or_rfc822(text))
-    except (ValueError, OverflowError, OSError, TypeError, IndexError) as error:
+    except (ValueError, OverflowError, OSError, TypeError, IndexError, re.error) as error:
         raise ValueError(f"{text[:60]!r} is no date{f' of the form {form!r}' if form else ''}") from error
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urljoin
 
 from ingest.log import readable
-from monitor.types import Feed, RawArticle
+from monitor.types import Feed, Kind, RawArticle
 
 LONGEST_BODY = 200_000
 """Characters: a message must stay under Kafka's usual 1 MB, and no news story is longer."""
@@ -35,10 +35,10 @@ class Entry:
     publisher: str | None = None
     """Named by an aggregator's entry; None for the feed's own."""
 
-    @property
-    def key(self) -> str:
-        """What tells it from the feed's other entries."""
-        return self.url or self.source_id or f"{self.title}\0{self.body}"
+    def key(self, kind: Kind) -> str:
+        """What tells it from the feed's other entries. A comment's link is often its whole thread's."""
+        names = (self.source_id, self.url) if kind == "comment" else (self.url, self.source_id)
+        return names[0] or names[1] or f"{self.title}\0{self.body}"
 
 
 def own_links(entries: Sequence[Entry], home: str | None = None) -> list[Entry]:
@@ -53,6 +53,7 @@ def raw_article(feed: Feed, entry: Entry, base: str, now: datetime, is_catch_up:
     """Live news counts when seen; a catch-up when it was published, where that is known."""
     published = min(entry.published, now) if entry.published and entry.published >= EARLIEST else None
     url = _absolute(base, entry.url)
+    is_known = url is not None and feed.kind != "comment"
     return RawArticle(
         source=feed.name,
         kind=feed.kind,
@@ -61,7 +62,7 @@ def raw_article(feed: Feed, entry: Entry, base: str, now: datetime, is_catch_up:
         title=readable(entry.title)[:LONGEST_TITLE],
         body=readable(entry.body)[:LONGEST_BODY],
         url=url,
-        source_id=readable(entry.source_id) if entry.source_id else None if url else readable(entry.key)[:500],
+        source_id=readable(entry.source_id or ("" if is_known else entry.key(feed.kind)[:500])) or None,
         author=readable(entry.author) if entry.author else None,
         published=published,
         seen=now,

@@ -68,6 +68,11 @@ def parse_sources(text: str, where: str) -> list[Source]:
     return _enabled([_parse(text, where)])
 
 
+def names_in(path: Path) -> list[str]:
+    """The feeds that a feeds.toml names, those that are switched off, too; none where there is no file."""
+    return [entry.name for entry in _read(path)] if path.exists() else []
+
+
 def to_toml(entry: Mapping[str, str]) -> str:
     """A `[[feed]]` block with these strings."""
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in entry.items()]
@@ -100,7 +105,7 @@ def _parse(text: str, where: str) -> list[FeedEntry]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: no valid TOML: {error}") from error
-    entries = data.get("feed")
+    entries = data.get("feed", [])  # a list whose entries are all comments now is one, too
     if not isinstance(entries, list) or data.keys() - {"feed"}:
         others = ", ".join(sorted(data.keys() - {"feed"})) or "nothing"
         raise UsageError(f"{where}: holds {others} where [[feed]] entries are expected")

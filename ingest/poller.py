@@ -27,7 +27,7 @@ from ingest.states import FeedStates
 from monitor.errors import Unavailable, UsageError
 from monitor.logs import mask_credentials
 from monitor.metrics import FETCHES, PUBLISHED
-from monitor.types import Feed, FeedState, RawArticle
+from monitor.types import Feed, FeedState, Kind, RawArticle
 
 VISITS = 16
 PER_HOST = 2
@@ -53,11 +53,12 @@ class Seen:
 
     keys: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
-    def new(self, entries: Iterable[Entry]) -> list[Entry]:
-        return list({entry.key: entry for entry in entries if entry.key not in self.keys}.values())
+    def new(self, entries: Iterable[Entry], kind: Kind) -> list[Entry]:
+        by_key = {entry.key(kind): entry for entry in entries}
+        return [entry for key, entry in by_key.items() if key not in self.keys]
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        self.keys |= dict.fromkeys(entry.key for entry in entries)
+    def add(self, entries: Iterable[Entry], kind: Kind) -> None:
+        self.keys |= dict.fromkeys(entry.key(kind) for entry in entries)
         while len(self.keys) > REMEMBERED_KEYS:
             self.keys.popitem(last=False)
 
@@ -106,13 +107,13 @@ class Poller:
         except (SourceUnavailable, UsageError) as error:
             self._failed(source, state, error, now)
             return
-        fresh = self.seen[feed.name].new(reading.entries)
+        fresh = self.seen[feed.name].new(reading.entries, feed.kind)
         late = is_catch_up(state, now, feed.cadence)
         articles = [raw_article(feed, entry, reading.base, now, late) for entry in fresh]
         if articles:
             with self.appending:
                 self.publish(articles)
-        self.seen[feed.name].add(fresh)
+        self.seen[feed.name].add(fresh, feed.kind)
         self._remember(source, state, reading, articles, now)
 
     def _remember(

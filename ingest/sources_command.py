@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
 from ingest.ask import ask
 from ingest.entries import raw_article
-from ingest.feeds import Source, parse_sources, read_sources, to_toml
+from ingest.feeds import Source, names_in, parse_sources, read_sources, to_toml
 from ingest.fetch import Fetcher, SourceUnavailable
 from monitor.errors import TocsinError, UsageError
+from monitor.logs import mask_credentials
 from monitor.settings import Settings
 from monitor.types import FeedState, RawArticle
 
@@ -42,12 +42,11 @@ class Found:
 def list_sources(settings: Settings, states: Sequence[FeedState] = ()) -> int:
     """`tocsin sources list`: one line a source; its health where the database was asked."""
     known = {state.name: state for state in states}
+    sources = read_sources(settings.feeds, settings.data_dir)
     print(f"{'NAME':<34} {'KIND':<8} EVERY  {'HEALTH':<28} URL")
-    for source in read_sources(settings.feeds, settings.data_dir):
-        feed = source.feed
-        print(
-            f"{feed.name:<34} {feed.kind:<8} {_span(feed.cadence):>5}  {_health(known.get(feed.name)):<28} {feed.url}"
-        )
+    for feed in (source.feed for source in sources):
+        url, health = mask_credentials(feed.url), _health(known.get(feed.name))
+        print(f"{feed.name:<34} {feed.kind:<8} {_span(feed.cadence):>5}  {health:<28} {url}")
     return 0
 
 
@@ -88,7 +87,7 @@ def add_source(
     entry |= {"cadence": cadence}
     block = to_toml({key: value for key, value in entry.items() if value})
     (source,) = parse_sources(block, "the new entry")
-    if any(one.feed.name == source.feed.name for one in _own(path)):
+    if source.feed.name in names_in(path):
         raise UsageError(f"{path} has a feed named {source.feed.name!r} already; give this one another --name")
     found = look(source, settings)
     if not cadence and found.gap is not None:
@@ -108,7 +107,7 @@ def look(source: Source, settings: Settings) -> Found:
             source, FeedState(name=source.feed.name), Fetcher(settings.user_agent, settings.allow_private_urls)
         )
     except SourceUnavailable as error:
-        raise TocsinError(f"{source.feed.url}: {error}") from error
+        raise TocsinError(f"{mask_credentials(source.feed.url)}: {error}") from error
     now = datetime.now(UTC)
     return Found([raw_article(source.feed, entry, reading.base, now, True) for entry in reading.entries])
 
@@ -119,10 +118,6 @@ def _guessed(name: str, url: str) -> Source:
     return parse_sources(to_toml({"name": name, "url": url, "kind": "news", "publisher": name}), url)[0]
 
 
-def _own(path: Path) -> list[Source]:
-    return read_sources(path, path.parent) if path.exists() else []
-
-
 def _cadence(gap: timedelta) -> str:
     """Twice as often as articles come, between two minutes and an hour."""
     return f"{min(60, max(2, round(gap.total_seconds() / 120)))}m"
@@ -130,6 +125,8 @@ def _cadence(gap: timedelta) -> str:
 
 def _span(span: timedelta) -> str:
     minutes = span.total_seconds() / 60
+    if minutes < 2:
+        return f"{span.total_seconds():.0f}s"
     return (
         f"{minutes:.0f}m" if minutes < 120 else f"{minutes / 60:.0f}h" if minutes < 2880 else f"{minutes / 1440:.0f}d"
     )

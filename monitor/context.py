@@ -22,12 +22,15 @@ COMPANY_WORDS = word_set(
 )
 
 
+_MOVES = re.compile(r" (?:up|down|off)(?: nearly| about| almost| over| more than)? \$?\d|,? [+-]\d")
+"""What a price does in a headline without a verb: "Apple up 3%"."""
+
 _VERBS = word_set(
-    "accused acquires adds agrees announces appoints beats boosts buys closes cuts declares denies delays disappoints"
-    " drags drops expands expects faces falls fires forecasts gains grabs halts hikes hires hits invests issues jumps"
-    " launches leads loses lowers makes misses names offers opens plans plunges posts pulls raises reaches recalls"
-    " reports returns reveals rises rolls sees sells settles shuts signs slashes slides slumps soars sues suspends"
-    " targets to tops tumbles unveils upgrades warns wins said says will"
+    "accused acquires adds agrees announces appoints beats boosts buys climbs closes cuts declares denies delays dips"
+    " disappoints drags drops edges expands expects faces falls fires forecasts gains grabs halts hikes hires hits"
+    " invests issues jumps launches leads loses lowers makes misses names offers opens plans plunges posts pulls raises"
+    " rallies reaches recalls reports returns reveals rises rolls sees sells settles shuts signs sinks slashes slides"
+    " slips slumps soars sues surges suspends targets to tops tumbles unveils upgrades warns wins said says will"
 )
 """What a company does in a headline: the word after a subject."""
 
@@ -41,24 +44,36 @@ def acts(text: str, start: int, end: int) -> bool:
     named = _WORD.findall(text[max(0, start - 24) : start])
     begins = not before or bool(SENTENCE_START.search(text[max(0, start - 3) : start]))
     follows = _WORD.match(text[end : end + 25].lstrip()) if text[end : end + 1] in (" ", "-") else None
-    if not begins and named and named[-1][0].isupper():
+    quoted = named and named[-1].endswith(("'", "\u2019"))
+    if not begins and named and not quoted and named[-1].lstrip("'\u2019")[:1].isupper():
         return False
     if text[end : end + 2] in ("'s", "\u2019s") or re.match(r" \((?:NYSE|NASDAQ|[A-Z]{1,5}\))", text[end:]):
         return True
     after = follows[0].lower() if follows else ""
     if begins or is_title_case(text):
+        if _MOVES.match(text, end):
+            return True
         return after in COMPANY_WORDS or after in _VERBS
     return text[start].isupper() and not (follows and follows[0][0].isupper() and after not in COMPANY_WORDS)
 
 
+def continues_name(text: str, start: int) -> bool:
+    """Whether what stands before makes it a part of something longer: "Barnes & Noble", "Dark Pool", "$A"."""
+    before = text[:start].rstrip()
+    if before[-1:] in ("&", "$", "\u20ac", "\u00a3"):
+        return True
+    named = before.rpartition(" ")[2].lstrip("'\u2018\u201c")
+    return named[:1].isupper() and named[-1:].isalnum() and not is_title_case(text)
+
+
 def folded(text: str) -> str:
-    """Lower case as wires spell it, of the same length: no accents, and the typewriter's apostrophe."""
+    """Lower case as wires spell it, of the same length: no accents, and the typewriter's apostrophe and hyphen."""
     if text.isascii():
         return text.lower()
     return "".join(_FOLD.get(char) or unicodedata.normalize("NFKD", char)[0].lower()[:1] for char in text)
 
 
-_FOLD = {"\u2019": "'", "\u00df": "\u00df"}
+_FOLD = {"\u2019": "'", "\u00df": "\u00df", "\u2010": "-", "\u2011": "-", "\u2013": "-"}
 
 
 def stands_alone(text: str, start: int, end: int) -> bool:

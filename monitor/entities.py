@@ -22,6 +22,7 @@ from monitor.context import (
     COMPANY_WORDS,
     SENTENCE_START,
     acts,
+    continues_name,
     folded,
     is_title_case,
     stands_alone,
@@ -46,6 +47,8 @@ _TICKER = re.compile(
     r"(?<![\w$])\$(?!A\b)([A-Za-z]{1,5}(?:[.-][A-Za-z]\b)?)\b(?!\$)"  # $A is Australia's dollar, KE$HA a singer
     r"|\b(?:NYSE|NASDAQ|Nasdaq|LSE|AMEX|NSE|BSE)(?:\s?[:\-]\s?)([A-Z]{1,6}(?:\.[A-Z])?)\b"
 )
+_LISTED = re.compile(r"(?:,|,? and| &) ")
+"""Between two of a kind: "Apple, Microsoft lead", "Visa and Mastercard"."""
 _SHORTEST_NAME = 3
 _SHORT_NAMES = frozenset(("BP", "GE", "GM", "HP"))
 """Shorter ones that stand for their company wherever they are capitals."""
@@ -127,11 +130,20 @@ class Companies:
             if stands_alone(lowered, last + 1 - len(name), last + 1)
         ]
         spoken_for = 0
+        doubtful: list[tuple[int, int, Company]] = []
+        found: set[int] = set()
         for start, end, name, company in sorted(matches, key=lambda match: (match[0], -match[1])):
             if start < spoken_for:
                 continue
             if f"({company.ticker})" in text or self._is_name(text, start, end, name):
                 spoken_for = end
+                found.add(start)
+                yield start, text[start:end], company
+            elif text[start].isupper() and not continues_name(text, start):
+                doubtful.append((start, end, company))
+        for start, end, company in reversed(doubtful):
+            if (link := _LISTED.match(text, end)) and link.end() in found:
+                found.add(start)
                 yield start, text[start:end], company
 
     def _is_name(self, text: str, start: int, end: int, name: str) -> bool:
@@ -142,10 +154,12 @@ class Companies:
             return False
         if name in _SHORT_NAMES and (surface != name or word_before(text, start)[-1:].isdigit()):  # "25 BP"
             return False
+        if name in _SHORT_NAMES and text[start - 1 : start] == "(" and text[end : end + 1] == ")":
+            return False  # a ticker, of whoever stands before: "Helmerich & Payne (HP)"
         words = surface.replace("-", " ").split()
         wanted = name.replace("-", " ").split()
         if not all(
-            word[0].isupper() or not word[0].isalpha() or want[0].islower()
+            any(map(str.isupper, word)) or not word[0].isalpha() or want[0].islower()  # "easyJet"
             for word, want in zip(words, wanted, strict=False)
         ):
             return False

@@ -41,7 +41,8 @@ def clean(raw: RawArticle) -> Article | Rejected:
     if url is None and not raw.source_id:
         return Rejected("no identity: neither a URL nor the source's own id")
     return Article(
-        id=identity(url, raw.source, raw.source_id),
+        # A comment's link is often its thread's, which others share.
+        id=identity(None if raw.kind == "comment" and raw.source_id else url, raw.source, raw.source_id),
         source=_name(raw.source),
         kind=raw.kind,
         publisher=_name(raw.publisher) or _name(raw.source),

@@ -52,7 +52,7 @@ class RawArticle(msgspec.Struct, frozen=True, kw_only=True):
     seen: datetime
     counted_at: datetime
     source_id: str | None = None
-    """The source's own id, the identity where there is no URL."""
+    """The source's own id, the identity where there is no URL, and of every comment that has one."""
     url: str | None = None
     body: str = ""
     author: str | None = None
@@ -62,7 +62,8 @@ class RawArticle(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """A readable article with its identity. `id`: of its canonical URL, else of (source, source_id)."""
+    """A readable article with its identity. `id`: of its canonical URL, else of (source, source_id);
+    a comment's the other way round."""
 
     id: str
     source: str

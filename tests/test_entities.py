@@ -37,6 +37,22 @@ NAMED = [
     ("$FB and $BRK-B higher", ["META", "BRK.B"]),
     ("Results of UPS and Oracle are out", ["UPS", "ORCL"]),
     ("Apple Now Covered by Summit Research (AAPL)", ["AAPL"]),
+    ("Budget airline easyJet lifts forecast", ["EZJ.L"]),
+    ("Brown-Forman gains, Coca\u2011Cola slips", ["BF.B", "KO"]),
+    ("Regions Financial and $RF-PB fall", ["RF"]),
+    ("Lloyds Banking Group falls; $LYG slides", ["LLOY.L"]),
+    ("$TM and $SNE lower", ["7203.T", "6758.T"]),
+    ("Darden Sells Red Lobster; Chipotle and Gilead rise", ["DRI", "CMG", "GILD"]),
+    ("HP to split in two", ["HPQ"]),
+    ("Apple up 3% premarket", ["AAPL"]),
+    ("Target -2.4% after the open", ["TGT"]),
+    ("Apple and Google settle", ["AAPL", "GOOGL"]),
+    ("Visa, Mastercard sued by retailers", ["V", "MA"]),
+    ("Amazon, Barnes & Noble, Apple buyers get credits", ["AMZN", "AAPL"]),
+    ("Alphabet, Apple slip", ["GOOGL", "AAPL"]),
+    ("'Streamlined' BlackBerry's revenue dips below $1B", ["BB"]),
+    ("Should You Buy Helmerich & Payne (HP) Ahead of Earnings?", ["HP"]),
+    ("Everest Group beats; Kingfisher posts a loss", ["EG", "KGF.L"]),
 ]
 ORDINARY = [
     "Gold rises as the dollar slips",
@@ -68,6 +84,16 @@ ORDINARY = [
     "$A lower after central bank meeting",
     "KE$HA on tour",
     "Report of the day - KMPH FOX 26",
+    "'Dark Pool' IEX eyes stock exchange status",
+    "National Bank of Greece to raise capital",
+    "Gap up 4%: traders wary",
+    "Target, stretch and hope",
+    "Will Rogers Communications (RCI) Disappoint?",
+    "Press Release: NMI(R) at 55.2%",
+    "Dollar steadies before ADP data",
+    "Citi Bike Needs Millions",
+    "Climbers return to Mount Everest",
+    "Kingfisher Airlines posts a loss",
 ]
 
 
@@ -119,3 +145,14 @@ def test_companies_listed_in_mumbai_and_two_letter_names_are_found(
     companies: Companies, text: str, expected: set[str]
 ) -> None:
     assert {mention.company for mention in companies.find(text)} == expected
+
+
+def test_no_two_companies_share_a_name_but_those_that_do(companies: Companies) -> None:
+    """One company under two keys has its curve cut in two."""
+    names: dict[str, set[str]] = {}
+    for key, company in companies.all.items():
+        names.setdefault(company.name, set()).add(key)
+    assert {name: keys for name, keys in names.items() if len(keys) > 1} == {
+        "EQT": {"EQT", "EQT.ST"},
+        "Merck": {"MRK", "MRK.DE"},
+    }

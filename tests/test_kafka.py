@@ -77,6 +77,30 @@ def test_what_was_in_flight_while_another_joined_is_committed(kafka_server: Kafk
     other.close()
 
 
+@pytest.mark.parametrize("look_s", [0.002, 0.005, 0.02] * 2)
+def test_a_join_that_a_poll_leaves_half_done_is_gone_on_with(
+    kafka_server: KafkaServer, monkeypatch: pytest.MonkeyPatch, look_s: float
+) -> None:
+    """A leader's second join, after topics became known: whether a poll ends within it is chance."""
+    monkeypatch.setattr("monitor.broker.kafka.LOOK_S", look_s)
+    connection, topic = connection_settings(kafka_server.address), f"joined-{uuid.uuid4().hex[:8]}"
+    create_topic(connection, topic)
+    broker = KafkaBroker(connection, topic, "group", session_timeout_ms=6000)
+    broker.publish(topic, [Outgoing(b"%d" % number, b"") for number in range(8)])
+    deadline = time.monotonic() + WAIT_S
+    messages = list[Message]()
+    while len(messages) < 8:
+        assert time.monotonic() < deadline, "nothing to read"
+        messages += broker.poll(50, 0.5)
+    for _ in range(20):
+        broker.poll(50, 0.05)
+    broker.commit(messages)
+    while sum(broker.lag().values()):
+        assert time.monotonic() < deadline, "it is out of the group, and never comes back"
+        broker.poll(50, 0.2)
+    broker.close()
+
+
 def test_a_cause_is_one_readable_line(capsys: pytest.CaptureFixture[str]) -> None:
     """A broker without leaders answers with all its topics, and kafka-python puts that into the error."""
     answers = iter([MetadataEmptyBrokerList("MetadataResponse(" + "topic, " * 500), KafkaTimeoutError("no answer")])

@@ -67,7 +67,7 @@ def lookup(value: Any, path: str) -> Any:
     for part in path.split("."):
         if isinstance(value, Mapping):
             value = value.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:
             return None
@@ -97,11 +97,12 @@ def _entry(row: Mapping[str, Any], api: JsonApi, published: datetime | ValueErro
 
 
 def _text(value: Any) -> str | None:
-    """Text and numbers as text, the names of a list with commas; an object is a mapping that stops too early."""
+    """Text and numbers as text, the names of a list with commas; an object is a mapping that stops too early, and what
+    lies deeper in a list is no name (recursion would end where a hostile source wants)."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, list):
-        return ", ".join(filter(None, map(_text, value))) or None
+        return ", ".join(filter(None, (_text(one) for one in value if not isinstance(one, list)))) or None
     return None if value is None or isinstance(value, Mapping) else str(value)
 
 

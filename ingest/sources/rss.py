@@ -80,13 +80,14 @@ def _no_feed(answer: Fetched, fault: object) -> str:
 
 
 def _entry(entry: Any, is_aggregator: bool) -> Entry:
-    content = next((part.get("value", "") for part in entry.get("content", ())), "")
+    # What broke off within an element is there, as None.
+    content = next((part.get("value") for part in entry.get("content", ())), None)
     said_by = entry.get("source", {}).get("title") if is_aggregator else None
     return Entry(
-        title=entry.get("title", ""),
+        title=entry.get("title") or "",
         url=entry.get("link"),
         source_id=entry.get("id"),
-        body=content or entry.get("summary", ""),
+        body=content or entry.get("summary") or "",
         author=entry.get("author") or None,
         published=_published(entry),
         publisher=said_by or None,

@@ -150,6 +150,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
     def _look(self, limit: int, timeout_s: float) -> dict[Any, Any]:
         try:
             found: dict[Any, Any] = self._consumer.poll(timeout_ms=int(timeout_s * 1000) + 1, max_records=limit)
+            self._keep_joining()
         except AuthorizationError as error:
             raise UsageError(
                 f"Kafka refuses to let us read {self._topic!r}: {error}; check the user's rights"
@@ -159,6 +160,17 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             time.sleep(min(timeout_s, RETRY_S))
             return {}
         return found
+
+    def _keep_joining(self) -> None:
+        """Have the next poll go on with a join that this one's end left half done.
+
+        kafka-python 3.0 asks whether the topics changed since they were last shared out. Once a leader has shared them
+        anew, it no longer sees a reason to join, waits for the group's answer no more, sends no heartbeat, and is out
+        of the group for good without knowing it. It has no public way to be told.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rebalance_in_progress() and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
 
     def commit(self, upto: Iterable[Message] | None = None) -> None:
         reached = ends(upto) if upto is not None else {p.partition: end for p, end in self._handed_out.items()}

@@ -150,3 +150,29 @@ def test_sigterm_stops_the_program_cleanly(tmp_path: Path, server: Any) -> None:
         _, said = child.communicate(timeout=10)
     assert child.returncode == 0
     assert b"Traceback" not in said
+
+
+def test_a_list_that_is_switched_off_or_empty_can_be_added_to(server: Any, settings: Settings) -> None:
+    """Two entries of one name would make the file one that nothing reads any more."""
+    url, path = server.serve("/rss", RSS), settings.data_dir / "feeds.toml"
+    path.parent.mkdir()
+    path.write_text(
+        '[[feed]]\nname = "mine"\nurl = "https://a.example/"\nkind = "news"\npublisher = "P"\nenabled = false\n'
+    )
+    with pytest.raises(UsageError, match="a feed named 'mine' already"):
+        add_source(settings, url, name="mine")
+    path.write_text("# nothing yet\n")
+    assert add_source(settings, url, name="mine") == 0
+    assert list_sources(settings) == 0
+
+
+def test_no_password_of_a_url_is_shown(server: Any, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    url = server.serve("/rss", RSS).replace("://", "://ann:s3cret@")
+    add_source(settings, url, name="mine", cadence="90s")
+    list_sources(settings)
+    server.serve("/page", "<html>")
+    with pytest.raises(TocsinError, match="web page") as caught:
+        check_source(settings, url.replace("/rss", "/page"))
+    shown = capsys.readouterr().out
+    assert "s3cret" not in shown + str(caught.value)
+    assert " 90s " in shown

@@ -172,3 +172,30 @@ def test_a_key_that_no_header_can_carry_is_a_reason(server: Any, monkeypatch: py
     found = source(server.serve("/v1", "[]"), 'key_env = "TEST_KEY"\nkey_header = "X-Key"')
     with pytest.raises(SourceUnavailable, match="check the key"):
         read(found)
+
+
+def test_a_deep_list_is_no_text_and_stops_nobody(server: Any) -> None:
+    items = f'[{{"headline": "Fed holds", "by": {"[" * 900}1{"]" * 900}}}, {{"headline": ["ECB", ["cuts"]]}}]'
+    entries = read(source(server.serve("/v1", f'{{"data": {{"articles": {items}}}}}'), fields=TITLE_AND_AUTHOR))
+    assert [(entry.title, entry.author) for entry in entries] == [("Fed holds", None), ("ECB", None)]
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "fields", "reason"),
+    [
+        ("https://api.example:port/", 'key_env = "TEST_KEY"\nkey_query = "k"', "", "no valid URL"),
+        (None, 'date_format = "%Y %Y"', 'published = "link"', "is no date of the form '%Y %Y'"),
+        (None, "", 'author = "by.\u00b2"', None),
+    ],
+)
+def test_a_wrong_setting_of_one_source_is_its_own_reason(
+    server: Any, monkeypatch: pytest.MonkeyPatch, url: str | None, more: str, fields: str, reason: str | None
+) -> None:
+    """Any other exception would end all of `tocsin ingest`."""
+    monkeypatch.setenv("TEST_KEY", "s3cret")
+    found = source(url or server.serve("/v1", json.dumps(DATA)), more, f'title = "headline"\n{fields}')
+    if reason is None:
+        assert read(found)[0].author is None
+    else:
+        with pytest.raises(SourceUnavailable, match=reason):
+            read(found)

@@ -153,6 +153,14 @@ def test_a_feed_that_breaks_off_gives_what_it_has_and_is_not_read_as_a_whole() -
     assert not is_whole
 
 
+def test_elements_that_are_torn_apart_cost_their_text_alone() -> None:
+    """Found by a fuzzer: feedparser answers with None for a text whose end it never saw."""
+    torn = "<author><name>n</nam<title>e></author><content type='html'>x</content>"
+    entries, is_whole = parse_feed(answer(f"<feed xmlns='http://www.w3.org/2005/Atom'><entry>{torn}</entry></feed>"))
+    assert ([entry.body for entry in entries], is_whole) == ([""], False)
+    raw_article(FEED, entries[0], FEED.url, NOW, False)
+
+
 def test_an_empty_feed_is_a_feed() -> None:
     assert parse_feed(answer(rss(""))) == ([], True)
 
