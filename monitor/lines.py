@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -90,6 +91,10 @@ def _parse(line: str, check: Callable[[Fields], None]) -> tuple[Fields, str | No
     if "id" not in fields:
         return {}, "no id"
     try:
+        json.dumps(fields["id"], allow_nan=False)
+    except ValueError:  # NaN and 1e999, which Python reads: the answer would be no JSON
+        return {}, "id is no JSON value"
+    try:
         check(fields)
     except BadLine as error:
         return fields, str(error)
@@ -157,18 +162,31 @@ def _read(source: int) -> bytes:
 
 
 @contextlib.contextmanager
-def open_output(path: Path | None) -> Iterator[TextIO]:
-    """A UTF-8 file, or stdout where none is named. UsageError if it cannot be written."""
+def open_output(path: Path | None, reads: Path | None = None) -> Iterator[TextIO]:
+    """A UTF-8 file, or stdout where none is named.
+
+    UsageError if it cannot be written, or if it is the very file that is read: `reads`, without it what stdin reads.
+    """
     if path is None or str(path) == "-":
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         yield sys.stdout
         return
+    if _is_read(path, reads):
+        raise UsageError(f"cannot write {path} while it is read: it would be empty; name another file with -o")
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}; name another file with -o") from error
     with file:
         yield file
+
+
+def _is_read(path: Path, reads: Path | None) -> bool:
+    try:
+        asked = os.stat(reads) if reads is not None and str(reads) != "-" else os.fstat(sys.stdin.fileno())
+        return stat.S_ISREG(asked.st_mode) and os.path.samestat(asked, path.stat())
+    except (OSError, ValueError, AttributeError):  # not there yet, or no stdin
+        return False
 
 
 class _Progress:

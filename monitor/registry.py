@@ -72,20 +72,24 @@ def folders(data_dir: Path) -> Iterator[Path]:
             yield from sorted(path for path in home.iterdir() if (path / "manifest.json").is_file())
 
 
+def version_in(folder: Path) -> str | None:
+    """The name of the version in a folder; None where it is damaged."""
+    try:
+        return read_manifest(folder).version
+    except ModelUnavailable:
+        return None
+
+
 def find_model(name: str, data_dir: Path) -> Path:
     """The folder of a version by its name or its folder's, by a path, or from the hub. ModelUnavailable otherwise."""
     known: list[str] = []
     for folder in folders(data_dir):
         if name == folder.name:
             return folder
-        try:
-            version = read_manifest(folder).version
-        except ModelUnavailable:  # a damaged version keeps no other from serving; asked for by name, it says so
-            known.append(f"{folder.name} (damaged)")
-            continue
-        if name == version:
+        if name == (version := version_in(folder)):
             return folder
-        known.append(version)
+        # A damaged version keeps no other from serving; asked for by name, it says so.
+        known.append(version or f"{folder.name} (damaged)")
     if Path(name).is_dir():
         return Path(name)
     if name.count("/") == 1 and not name.startswith((".", "/")):

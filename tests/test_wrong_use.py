@@ -235,13 +235,14 @@ def test_bad_lines_are_answered_in_their_place_and_the_rest_goes_on(
 ) -> None:
     lines = (
         '{"id": 1, "title": "Oil falls"}\n{broken\n[1]\n\n{"id": [4], "title": 5}\n{"id": "ü", "title": "Gold rises"}\n'
+        '{"id": NaN, "title": "Oil falls"}\n{"id": 1e999, "title": "Oil falls"}\n'
     )
     for verb in ("stories", "classify"):
         done = command(environment, verb, stdin=lines)
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode == FAILED
-        assert [answer["id"] for answer in answers] == [1, None, None, None, [4], "ü"]
-        assert ["error" in answer for answer in answers] == [False, True, True, True, True, False]
+        assert [answer["id"] for answer in answers] == [1, None, None, None, [4], "ü", None, None]
+        assert ["error" in answer for answer in answers] == [False, True, True, True, True, False, True, True]
         assert "Traceback" not in done.stderr
     done = command(
         environment, "backtest", "--series", "-", stdin="at,total,negative\nx,1,1\n2026-01-01,1," + "9" * 200_000
@@ -258,3 +259,19 @@ def test_who_reads_no_further_ends_the_command_without_a_word(environment: dict[
     assert json.loads(done.stdout)["id"] == 0
     assert done.returncode == FAILED
     assert [line for line in done.stderr.splitlines() if " lines, " not in line] == []
+
+
+def test_what_is_read_is_not_written_over(command: Command, environment: dict[str, str], tmp_path: Path) -> None:
+    line, series = '{"id": 1, "title": "Oil falls"}\n', "at,total,negative\n2026-01-01,1,1\n"
+    (mine := tmp_path / "mine").write_text(line)
+    (mine_too := tmp_path / "mine_too").symlink_to(mine)
+    (counts := tmp_path / "counts.csv").write_text(series)
+    for arguments in (
+        ("stories", str(mine), "-o", str(mine_too)),
+        ("backtest", "--series", str(counts), "-o", str(counts)),
+    ):
+        said_in_one_line(command(environment, *arguments), WRONG, "while it is read")
+    assert (mine.read_text(), counts.read_text()) == (line, series)
+    words = f"{sys.executable} -m monitor.cli stories -o {mine} < {mine}"
+    assert subprocess.run(["bash", "-c", words], env=environment, capture_output=True, check=False).returncode == WRONG
+    assert mine.read_text() == line

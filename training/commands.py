@@ -72,8 +72,11 @@ def evaluate_version(
     everything = read_manifest(folder).everything
     if part == "test" and "test" in everything:
         tell(f"{name} was measured on the test split before: this repeats it, it is not there to choose versions by")
+    splits = split(read_examples(data))
+    if not splits[part]:
+        raise UsageError(f"no text of {data} falls into the {part} split; give more labelled texts")
     classifier = load_classifier(str(folder), data_dir)
-    report = evaluate_model(classifier, split(read_examples(data)), part, companies, now, tell)
+    report = evaluate_model(classifier, splits, part, companies, now, tell)
     everything[part] = {head: noted(found) for head, found in report["heads"].items()}
     # What is measured on the validation split is for working; report/ itself is the release's.
     out = folder / "report" if part == "test" else folder / f"report-{part}"

@@ -49,6 +49,31 @@ class TrainConfig:
     seed: int = 0
 
 
+RANGES: Mapping[str, tuple[float, float]] = {
+    "top_layers": (1, 1_000),
+    "rank": (1, 4_096),
+    "alpha": (1, 65_536),
+    "epochs": (1, 10_000),
+    "patience": (1, 10_000),
+    "batch": (1, 65_536),
+    "encoder_rate": (0, 1),
+    "head_rate": (0, 1),
+    "weight_decay": (0, 1),
+    "warm_up": (0, 1),
+    "label_smoothing": (0, 0.9),
+    "encoder_dropout": (0, 0.9),
+    "topic_weight_power": (0, 2),
+    "sentiment_weight_power": (0, 2),
+    "strip_cashtags": (0, 1),
+    "swap_companies": (0, 1),
+    "soft_share": (0, 1),
+    "soft_temperature": (0.1, 100),
+    "unlabelled": (0, 100_000_000),
+    "max_tokens": (16, 512),
+    "seed": (0, 2**32 - 1),
+}
+"""Beyond them a training ends after hours in an error, or in weights that mean nothing."""
+
 RECIPES: Mapping[str, TrainConfig] = {
     "base": TrainConfig(
         freeze="lora", epochs=4, encoder_rate=5e-4, label_smoothing=0.0, encoder_dropout=0.0, sentiment_weight_power=0.3
@@ -84,4 +109,7 @@ def configuration(recipe: str, options: Mapping[str, Any]) -> TrainConfig:
         raise UsageError(f"unknown option of a training: {error}") from error
     if config.freeze not in get_args(Freeze):
         raise UsageError(f"freeze is one of {', '.join(get_args(Freeze))}, not {config.freeze!r}")
+    for name, (least, most) in RANGES.items():
+        if not least <= (value := getattr(config, name)) <= most:  # NaN is not, either
+            raise UsageError(f"{name} lies between {least} and {most}, not at {value}")
     return config

@@ -11,8 +11,6 @@ one of the test is trained on. The same files always give the same splits.
 from __future__ import annotations
 
 import ast
-import csv
-import gzip
 import hashlib
 import re
 from collections import Counter, defaultdict
@@ -29,6 +27,7 @@ from monitor.classifier.reading import normalise
 from monitor.errors import UsageError
 from monitor.store.labels import LabelledText
 from monitor.types import SENTIMENTS
+from training.files import rows
 
 FILES = {
     "topic": "twitter-financial-news/topic_train.csv.gz",
@@ -120,15 +119,17 @@ def near_duplicates(texts: Sequence[str]) -> list[int]:
     Exact: every two texts are compared by their word pairs, as a product of sparse matrices. A group's leader is its
     first text.
     """
+    if not texts:
+        return []
     shingles, sizes = _shingles([_key(text) for text in texts])
     alike: list[tuple[np.ndarray, np.ndarray]] = []
     for start in range(0, len(texts), BLOCK):
         shared = (shingles[start : start + BLOCK] @ shingles.T).tocoo()
-        rows = shared.row + start
-        near = shared.data >= SIMILAR * (sizes[rows] + sizes[shared.col] - shared.data)
-        alike.append((rows[near], shared.col[near]))
-    rows, columns = (np.concatenate(side) for side in zip(*alike, strict=True))
-    graph = csr_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(len(texts), len(texts)))
+        numbers = shared.row + start
+        near = shared.data >= SIMILAR * (sizes[numbers] + sizes[shared.col] - shared.data)
+        alike.append((numbers[near], shared.col[near]))
+    ones, others = (np.concatenate(side) for side in zip(*alike, strict=True))
+    graph = csr_matrix((np.ones(len(ones), dtype=bool), (ones, others)), shape=(len(texts), len(texts)))
     _, group = connected_components(graph, directed=False)
     _, first = np.unique(group, return_index=True)
     leaders: list[int] = first[group].tolist()
@@ -152,14 +153,14 @@ def kept_out(splits: Mapping[str, Sequence[Example]]) -> list[str]:
 def _shingles(keys: Sequence[str]) -> tuple[csr_matrix, np.ndarray]:
     """(texts, pairs of words) with 1 where a text holds the pair, and how many each text holds."""
     number: dict[str, int] = {}
-    rows, columns = [], []
-    for row, key in enumerate(keys):
+    texts, pairs = [], []
+    for text, key in enumerate(keys):
         words = key.split()
         for pair in {" ".join(words[at : at + 2]) for at in range(max(1, len(words) - 1))}:
-            rows.append(row)
-            columns.append(number.setdefault(pair, len(number)))
-    ones = np.ones(len(rows), dtype=np.int32)
-    matrix = csr_matrix((ones, (rows, columns)), shape=(len(keys), len(number)))
+            texts.append(text)
+            pairs.append(number.setdefault(pair, len(number)))
+    ones = np.ones(len(texts), dtype=np.int32)
+    matrix = csr_matrix((ones, (texts, pairs)), shape=(len(keys), len(number)))
     return matrix, np.asarray(matrix.sum(1)).ravel()
 
 
@@ -174,6 +175,13 @@ def balance(examples: Iterable[Example]) -> dict[str, Counter[str]]:
         if one.company_sentiment is not None:
             counted["company"][SENTIMENTS[one.company_sentiment]] += 1
     return counted
+
+
+def refuse_gaps(splits: Mapping[str, Sequence[Example]]) -> None:
+    """UsageError where a task has nothing to learn from, or nothing to stop and calibrate by."""
+    for name in ("train", "validation"):
+        if missing := [task for task, classes in balance(splits[name]).items() if not classes]:
+            raise UsageError(f"the {name} split has no label of {', '.join(missing)}; give more labelled texts")
 
 
 def balance_lines(splits: Mapping[str, Sequence[Example]]) -> Iterator[str]:
@@ -192,32 +200,40 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def _topics(folder: Path) -> Iterator[Example]:
-    for row in _rows(folder / FILES["topic"]):
-        yield Example(normalise(row["text"]), "topic", topic=row["topic"])
+    for where, row in rows(folder / FILES["topic"], ("text", "topic"), tuple(FILES.values())):
+        yield Example(normalise(_given(where, row, "text")), "topic", topic=_given(where, row, "topic"))
 
 
 def _sentiments(folder: Path) -> Iterator[Example]:
-    for row in _rows(folder / FILES["sentiment"]):
-        yield Example(normalise(row["text"]), "sentiment", sentiment=SENTIMENTS.index(row["sentiment"]))
+    for where, row in rows(folder / FILES["sentiment"], ("text", "sentiment"), tuple(FILES.values())):
+        said = _given(where, row, "sentiment")
+        if said not in SENTIMENTS:
+            raise UsageError(f"{where}: a sentiment is one of {', '.join(SENTIMENTS)}, not {said!r}")
+        yield Example(normalise(_given(where, row, "text")), "sentiment", sentiment=SENTIMENTS.index(said))
 
 
 def _companies(folder: Path) -> Iterator[Example]:
-    for row in _rows(folder / FILES["company"]):
-        try:
-            decisions = dict(ast.literal_eval(row["Decisions"]))
-        except (ValueError, SyntaxError):
-            decisions = dict(_PAIR.findall(row["Decisions"]))
-        for company, said in decisions.items():
+    for where, row in rows(folder / FILES["company"], ("Title", "Decisions"), tuple(FILES.values())):
+        text = normalise(_given(where, row, "Title"))
+        for company, said in _decisions(_given(where, row, "Decisions")).items():
             if said in SENTIMENTS:
-                text, value = normalise(row["Title"]), SENTIMENTS.index(said)
-                yield Example(text, "company", company=company, company_sentiment=value)
+                value = SENTIMENTS.index(said)
+                yield Example(text, "company", company=str(company), company_sentiment=value)
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    if not path.is_file():
-        raise UsageError(f"no {path}; --data names the folder that holds {', '.join(FILES.values())}")
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+def _decisions(written: str) -> dict[object, object]:
+    try:
+        found = ast.literal_eval(written)
+    except (ValueError, SyntaxError):
+        found = None
+    return found if isinstance(found, dict) else dict(_PAIR.findall(written))
+
+
+def _given(where: str, row: Mapping[str, str | None], name: str) -> str:
+    value = row[name]
+    if not value:
+        raise UsageError(f"{where}: no {name}; complete the row or take it out")
+    return value
 
 
 def _key(text: str) -> str:

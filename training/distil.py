@@ -7,8 +7,6 @@ toward each company with that company marked.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from monitor.errors import UsageError
 from monitor.types import Passage
 from training.data import Example, kept_out, unlike
 from training.feed import Item
+from training.files import rows
 from training.tell import Tell
 
 UNLABELLED = {"uci-news/business.csv.gz": "title", "stocknet/tweets.csv.gz": "text"}
@@ -112,9 +111,6 @@ def _softs(path: Path, chunk: Sequence[Passage]) -> list[Soft]:
 
 
 def _texts(path: Path, column: str) -> Iterator[str]:
-    if not path.is_file():
-        raise UsageError(f"no {path}; --data names the folder that holds {', '.join(UNLABELLED)}")
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if len(text := normalise(row[column] or "")) > 20:  # a row cut short has none
-                yield text
+    for _, row in rows(path, (column,), tuple(UNLABELLED)):
+        if len(text := normalise(row[column] or "")) > 20:  # a row cut short has none
+            yield text

@@ -9,6 +9,7 @@ A second base of another seed can teach beside the first: --teacher base-1 --tea
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -18,19 +19,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from monitor.classifier.network import Network, encoder_from, load_adapter, load_network
-from monitor.classifier.transformer import TransformerClassifier, load_classifier
+from monitor.classifier.transformer import TransformerClassifier, damaged, load_classifier, read_tokenizer
 from monitor.encoders import ENCODERS, encoder_folder, keep_encoder
 from monitor.entities import Companies
 from monitor.errors import UsageError
-from monitor.registry import read_manifest
+from monitor.registry import folders, read_manifest, version_in
 from monitor.store.labels import LabelledText
 from training.answers import answers_of
 from training.calibrate import temperature_for
 from training.config import Freeze, TrainConfig
-from training.data import FILES, Example, balance_lines, examples_of, file_hashes, kept_out, read_examples, split
+from training.data import (
+    FILES,
+    Example,
+    balance_lines,
+    examples_of,
+    file_hashes,
+    kept_out,
+    read_examples,
+    refuse_gaps,
+    split,
+)
 from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
 from training.freezing import freeze
@@ -40,6 +52,8 @@ from training.tell import Tell
 from training.train import CHECKPOINTS, train
 from training.transfer import transferred
 
+ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SOFT = "soft"
 """Where the teacher's answers lie while a pupil is made."""
 
@@ -82,10 +96,8 @@ def make_version(
     already.
     """
     out = data_dir / "models" / version
-    if not (encoder / "config.json").is_file():
-        raise UsageError(f"{encoder} holds no encoder (config.json, model.safetensors, tokenizer.json)")
-    if (out / "manifest.json").is_file() and not (out / CHECKPOINTS).is_dir():
-        raise UsageError(f"{version} is here already, at {out}; give what is made another --version")
+    refuse_name(version, data_dir)
+    tokenizer = check_encoder(encoder)
     started = time.monotonic()
     lesson = gather(sources, config, out / SOFT, tell)
     topics = sorted({one.topic for one in lesson.splits["train"] if one.topic is not None})
@@ -96,7 +108,6 @@ def make_version(
     made_from = {**file_hashes(sources.data), "encoder": origin.sha256, "items": len(lesson.items)}
     if teachers := {one.version: one.manifest.everything["weights_sha256"] for one in sources.teachers}:
         made_from["teachers"] = teachers
-    tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
     validation = [Item(one) for one in lesson.splits["validation"]]
     train(network, tokenizer, topics, lesson.items, validation, out, config, tell, made_from=made_from)
     shutil.copyfile(encoder / "tokenizer.json", out / "tokenizer.json")
@@ -120,6 +131,30 @@ def make_version(
     return out
 
 
+def refuse_name(version: str, data_dir: Path) -> None:
+    """UsageError for a name that is no folder's, or that a finished version has: workers find versions by it."""
+    if not NAME.fullmatch(version):
+        raise UsageError(f"a version's name is made of letters, digits, '.', '_' and '-', unlike {version!r}")
+    for folder in folders(data_dir):
+        is_finished = not (folder / CHECKPOINTS).is_dir()
+        if is_finished and version in (folder.name, version_in(folder)):
+            raise UsageError(f"{version} is here already, at {folder}; give what is made another --version")
+
+
+def check_encoder(folder: Path) -> Tokenizer:
+    """Its tokenizer. TocsinError where the folder holds no whole encoder: now, not after hours of teachers' answers."""
+    if missing := [name for name in ENCODER_FILES if not (folder / name).is_file()]:
+        raise UsageError(f"{folder} holds no encoder ({', '.join(ENCODER_FILES)}), it lacks {', '.join(missing)}")
+    try:
+        with torch.device("meta"):
+            encoder_from(folder, pretrained=False)
+        with safe_open(folder / "model.safetensors", "pt"):
+            pass
+    except (OSError, ValueError, SafetensorError) as error:
+        raise damaged(folder, error) from error
+    return read_tokenizer(folder)
+
+
 def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], tell: Tell = print) -> None:
     """Set the manifest's temperatures to those that make the examples likeliest, and note the scores."""
     everything = read_manifest(folder).everything
@@ -137,6 +172,7 @@ def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], t
 def gather(sources: Sources, config: TrainConfig, keep: Path, tell: Tell = print) -> Lesson:
     """The labelled sets divided, and all that the training split is made up of: labels, persons', teachers' answers."""
     splits = split(read_examples(sources.data))
+    refuse_gaps(splits)
     for line in balance_lines(splits):
         tell(line)
     if sources.said:

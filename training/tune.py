@@ -23,9 +23,9 @@ from tokenizers import Tokenizer
 
 from monitor.errors import UsageError
 from training.config import TrainConfig, configuration
-from training.data import Example, file_hashes, read_examples, split
+from training.data import Example, file_hashes, read_examples, refuse_gaps, split
 from training.feed import Item
-from training.make import begin, sha256
+from training.make import begin, check_encoder, sha256
 from training.tell import Tell
 from training.train import train
 
@@ -55,9 +55,9 @@ class Search:
 def tune(search: Search, trials: int, data_dir: Path, tell: Tell = print) -> TrainConfig:
     """Until `trials` are done, those of earlier runs counted; the best configuration. UsageError on another search."""
     configuration(search.recipe, {})
-    if not (search.encoder / "model.safetensors").is_file():
-        raise UsageError(f"{search.encoder} holds no encoder (config.json, model.safetensors, tokenizer.json)")
+    check_encoder(search.encoder)
     splits = split(read_examples(search.data))
+    refuse_gaps(splits)
     home = data_dir / "tune" / search.recipe
     home.mkdir(parents=True, exist_ok=True)
     study = open_study(home / "trials.log", search)

@@ -22,7 +22,8 @@ def classify_lines(lines: Iterable[str | None], out: TextIO, classifier: Classif
         texts = [_text(fields) for fields in batch]
         named = [_named(fields, text, companies) for fields, text in zip(batch, texts, strict=True)]
         passages = [
-            Passage(text, tuple(one.surface for one in mentions)) for text, mentions in zip(texts, named, strict=True)
+            Passage(text, tuple(readable(one.surface, MAX_TITLE) for one in mentions))
+            for text, mentions in zip(texts, named, strict=True)
         ]
         judged = classifier.classify(passages)
         return [
@@ -58,16 +59,16 @@ def _check(fields: Fields) -> None:
         raise BadLine("the text is empty")
     entities = fields.get("entities")
     if entities is not None and not (
-        isinstance(entities, list) and all(isinstance(name, str) and name.strip() for name in entities)
+        isinstance(entities, list) and all(isinstance(name, str) and readable(name, MAX_TITLE) for name in entities)
     ):
         raise BadLine("entities must be a list of names")
 
 
 def _text(fields: Fields) -> str:
-    if "text" in fields:
-        return readable(text_of(fields, "text"), MAX_BODY)
+    if text := readable(text_of(fields, "text"), MAX_BODY):
+        return text
     title, body = readable(text_of(fields, "title"), MAX_TITLE), readable(text_of(fields, "body"), MAX_BODY)
-    return f"{title}\n{body}" if body else title
+    return f"{title}\n{body}" if title and body else title or body
 
 
 def _named(fields: Fields, text: str, companies: Companies) -> tuple[Mention, ...]:

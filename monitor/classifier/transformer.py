@@ -57,6 +57,19 @@ def load_classifier(name: str, data_dir: Path, device: str = "auto") -> Transfor
     return TransformerClassifier(folder, manifest, choose_device(device), encoder)
 
 
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """A version's, or a pretrained encoder's. ModelUnavailable where it is missing or damaged."""
+    try:
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises nothing narrower
+        raise damaged(folder / "tokenizer.json", error) from error
+
+
+def damaged(what: Path, error: Exception) -> ModelUnavailable:
+    cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelUnavailable(f"{what} is damaged ({cause}); install the model again")
+
+
 def choose_device(wanted: str) -> torch.device:
     """`auto`: a GPU where there is one. UsageError for a device that is not here."""
     if wanted == "auto":
@@ -87,15 +100,14 @@ class TransformerClassifier:
         """`encoder` is the pretrained one's folder, for a version that holds only an adapter of it."""
         self.manifest, self._device = manifest, device
         adapted = Adapted(encoder, manifest.adapter_scale) if encoder else None
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer = read_tokenizer(folder)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._tokenizer.encode_special_tokens = True  # a text that says "[SEP]" says so in letters
         try:
             network = load_network(folder, len(manifest.topics), adapted)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelUnavailable(f"{folder} is damaged ({cause}); install the model again") from error
+            raise damaged(folder, error) from error
         self.dtype = precision or choose_precision(device)
         self._network = PackedNetwork(network, manifest.max_tokens, device, self.dtype)
         self._budget, self._chunk = (BUDGET_GPU, CHUNK_GPU) if device.type == "cuda" else (BUDGET_CPU, CHUNK_CPU)

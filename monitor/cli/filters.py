@@ -28,7 +28,7 @@ def classify(
     settings = start("classify", level="warning")
     with open_lines(file) as lines:
         classifier = wiring.loader(settings)(settings.model if model is None else model)
-        with open_output(output) as out:
+        with open_output(output, file) as out:
             bad = classify_lines(lines, out, classifier, wiring.companies(settings))
     raise typer.Exit(1 if bad else 0)
 
@@ -39,7 +39,7 @@ def stories(file: FileArgument = None, output: OutputOption = None) -> None:
     from monitor.lines import open_lines, open_output
     from monitor.story_lines import stories_lines
 
-    with open_lines(file) as lines, open_output(output) as out:
+    with open_lines(file) as lines, open_output(output, file) as out:
         bad = stories_lines(lines, out)
     raise typer.Exit(1 if bad else 0)
 
@@ -60,7 +60,7 @@ def backtest(
             raise UsageError("--series reads a file and --rule the stored past; give one of them")
         from monitor.alerts.series import DEFAULT_BUDGET, backtest_file
 
-        with open_output(output) as out:
+        with open_output(output, series) as out:
             bad = backtest_file(series, out, DEFAULT_BUDGET if budget is None else budget)
         raise typer.Exit(1 if bad else 0)
     from monitor import app as wiring

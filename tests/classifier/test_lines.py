@@ -65,3 +65,25 @@ def test_bad_lines_answer_in_their_place_and_the_rest_goes_on(
     assert bad == 4
     assert [set(one) == {"id", "error"} for one in said] == [False, True, True, True, True, False]
     assert (said[0]["id"], said[2]["id"], said[5]["id"]) == (7, "x", "7")
+
+
+def test_an_empty_text_gives_way_to_title_and_body(classifier: TransformerClassifier, companies: Companies) -> None:
+    said = {"title": BAD, "body": "Both raised their outlook."}
+    forms = [said, {**said, "text": None}, {**said, "text": ""}, {"body": said["body"]}, {"text": said["body"]}]
+    bad, (first, null, empty, body, text) = answers(
+        [json.dumps({"id": 1, **form}) for form in forms[:3]]
+        + [json.dumps({"id": 1, "title": "", **form}) for form in forms[3:]],
+        classifier,
+        companies,
+    )
+    assert bad == 0
+    assert first == null == empty
+    assert body == text
+
+
+def test_names_that_no_text_can_hold_end_no_run(classifier: TransformerClassifier, companies: Companies) -> None:
+    asked = ["Acme \ud800", "X" * 5_000]
+    lines = [json.dumps({"id": 1, "text": BAD, "entities": each}) for each in (asked, ["\ud800"])]
+    bad, (one, none) = answers(lines, classifier, companies)
+    assert [entity["entity"] for entity in one["entities"]] == asked
+    assert (bad, none) == (1, {"id": 1, "error": "entities must be a list of names"})

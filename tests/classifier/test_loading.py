@@ -10,7 +10,7 @@ import torch
 from monitor.classifier import transformer
 from monitor.classifier.transformer import load_classifier
 from monitor.errors import ModelUnavailable, UsageError
-from monitor.registry import read_manifest, shipped_folder
+from monitor.registry import NEEDED, read_manifest, shipped_folder
 
 
 def test_the_shipped_version_says_what_it_is() -> None:
@@ -20,12 +20,14 @@ def test_the_shipped_version_says_what_it_is() -> None:
     assert (shipped_folder() / "small" / "report" / "report.md").is_file()
 
 
-def test_damaged_weights_are_told_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", ["model.safetensors", "config.json", "tokenizer.json", "manifest.json"])
+def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, damaged: str) -> None:
     broken = tmp_path / "models" / "broken"
     broken.mkdir(parents=True)
-    for name in ("manifest.json", "config.json", "tokenizer.json"):
-        (broken / name).write_bytes((shipped_folder() / "small" / name).read_bytes())
-    (broken / "model.safetensors").write_bytes(b"not weights")
+    for name in NEEDED:
+        (broken / name).symlink_to(shipped_folder() / "small" / name)
+    (broken / damaged).unlink()
+    (broken / damaged).write_bytes(b"not weights")
     with pytest.raises(ModelUnavailable, match="is damaged"):
         load_classifier(str(broken), tmp_path, "cpu")
 
