@@ -231,7 +231,7 @@ def opened(
         opened_at=now,
         ended=None,
         expected=state.expected,
-        seen=state.seen,
+        seen=max(state.seen, len(one.evidence)),
         severity=state.severity,
         peak=state.peak,
         reason=state.reason,
