@@ -67,6 +67,8 @@ class Verdict(NamedTuple):
     since: datetime
     until: datetime
     is_useful: bool
+    also: tuple[str, ...] = ()
+    """Scopes that rose through the same stories: a rule of another shape would have rung for one of these."""
 
 
 class Trial(NamedTuple):
@@ -171,12 +173,16 @@ def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = (), *, si
 
 
 def _verdict(episode: Episode, verdicts: Sequence[Verdict]) -> bool | None:
-    """Was a real episode of this scope and time useful? None: nobody said."""
+    """Was a real episode of this event and time useful? None: nobody said. Of several, one that was useful counts."""
     end = episode.ended or episode.opened_at
-    for one in verdicts:
-        if one.scope in (episode.scope, *episode.also) and one.since <= end and episode.since <= one.until:
-            return one.is_useful
-    return None
+    said = [
+        one.is_useful
+        for one in verdicts
+        if (one.scope in (episode.scope, *episode.also) or episode.scope in one.also)
+        and one.since <= end
+        and episode.since <= one.until
+    ]
+    return any(said) if said else None
 
 
 def calibrated(past: Past, verdicts: Sequence[Verdict] = ()) -> budget.Calibrated:

@@ -76,8 +76,9 @@ def past_stories(
 def verdicts(tx: Transaction, sentiment: str) -> list[Verdict]:
     """The newest word on every episode of the sentiment watched for that somebody called useful or noise."""
     statement = text("""
-        SELECT DISTINCT ON (e.id) e.scope, e.since, coalesce(e.ended, e.changed_at), f.verdict = 'useful'
+        SELECT DISTINCT ON (e.id) e.scope, e.since, coalesce(e.ended, e.changed_at), f.verdict = 'useful', e.also
         FROM episodes e JOIN feedback f ON f.episode = e.id
         WHERE f.verdict IN ('useful', 'noise') AND e.sentiment = :sentiment
         ORDER BY e.id, f.id DESC""")
-    return [Verdict(*row) for row in tx.execute(statement, {"sentiment": sentiment})]
+    rows = tx.execute(statement, {"sentiment": sentiment})
+    return [Verdict(scope, since, until, is_useful, tuple(also)) for scope, since, until, is_useful, also in rows]
