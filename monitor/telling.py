@@ -101,8 +101,7 @@ def _chart(tx: Transaction, notice: Notice, watch: Watch | None) -> Chart:
     steps = round((until - first) / step)
     known = usual(watch, episode.scope, first, step, steps) if watch else ()
     if not known:
-        # As it was expected while the alarm was decided.
-        length = max(episode.detected + BUCKET - episode.since, BUCKET)
+        length = max(until - episode.since, BUCKET)
         known = (round(episode.expected * (step / length), 3),) * steps
     return chart_of(counts, episode.since, until, known)
 

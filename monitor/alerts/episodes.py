@@ -52,6 +52,7 @@ class Episode:
     opened_at: datetime
     ended: datetime | None
     expected: float
+    """Stories that are usual in the time in which `seen` were: while it runs, since `since`."""
     seen: int
     severity: float
     peak: float
