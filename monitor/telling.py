@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from monitor.alerts import stages
-from monitor.alerts.bulletins import of_list
+from monitor.alerts.bulletins import listed, of_list
 from monitor.alerts.chart import Chart, chart_of, frame
 from monitor.alerts.dedup import REMIND_AFTER
 from monitor.alerts.evaluate import Tell
@@ -83,7 +83,8 @@ def _list(tx: Transaction, many: Sequence[Notice], rules: Mapping[int, Rule], re
     zones = {rule.zone for rule in known}
     companies = read_alerts.company_names(tx, [one.episode for one in many])
     zone = zones.pop() if len(zones) == 1 else "UTC"
-    return of_list(many, why, Naming(companies, readers.naming.dashboard_url, zone))
+    behind = {one.episode.id: read_alerts.evidence_of(tx, one.episode.id) for one in listed(many)}
+    return of_list(many, why, Naming(companies, readers.naming.dashboard_url, zone), behind)
 
 
 def _message(tx: Transaction, notice: Notice, rule: Rule | None, readers: Readers) -> Message:
