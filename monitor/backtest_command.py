@@ -17,6 +17,7 @@ from monitor.alerts.past import Trial, calibrated, try_rule
 from monitor.alerts.rule_spec import faults_of
 from monitor.alerts.rules import Rule, StoredRule, levels_of
 from monitor.errors import TocsinError, UsageError
+from monitor.store.alert_counts import first_count
 from monitor.store.alerts import Transaction, model_in_service
 from monitor.store.engine import Database, transaction
 from monitor.store.read_past import load_past, verdicts
@@ -74,17 +75,19 @@ def with_budget(rule: Rule, budget: float) -> Rule:
 
 
 def trial_of(tx: Transaction, rule: Rule, days: int, now: datetime, markets: Markets) -> Trial:
-    """What the rule would have rung in the last days, at the level that keeps its budget there.
+    """What the rule would have rung in the last days, at the level that keeps its budget on those that it is set by.
 
     Of too short a past no level can be learned: then at the one that spreads the budget over the scopes watched.
     """
-    model, rule = model_in_service(tx), with_listed(tx, rule)
-    past = load_past(tx, model, rule, markets, now - timedelta(days=days), now) if model is not None else None
+    model, rule, since = model_in_service(tx), with_listed(tx, rule), now - timedelta(days=days)
+    past = None
+    if model is not None and first_count(tx, model, since - timedelta(days=1)) is not None:
+        past = load_past(tx, model, rule, markets, min(since, now - MEASURED_PAST), now)
     if past is None:
         raise TocsinError("nothing was counted in that time; bring news in first, for example with `tocsin replay`")
     said = verdicts(tx, rule.sentiment)
     level = calibrated(past, said).level if rule.budget is not None and past.is_long_enough else None
-    return try_rule(past, levels_of(rule, level, past.scopes), said)
+    return try_rule(past, levels_of(rule, level, past.scopes), said, since=since)
 
 
 MEASURED_FOR = timedelta(days=7)

@@ -18,8 +18,8 @@ from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Naming
 from monitor.alerts.rules import Rule, StoredRule, levels_of, watches
 from monitor.alerts.unwatched import ends
-from monitor.alerts.watch import LATE, NOBODY, Glance, Watch
-from monitor.learned import HISTORY, Learned, begin, fall_behind, learn_on
+from monitor.alerts.watch import HISTORY, LATE, NOBODY, Glance, Watch
+from monitor.learned import Learned, begin, fall_behind, learn_on
 from monitor.store import alert_counts, read_alerts
 from monitor.store import alerts as store
 from monitor.store import rules as stored_rules

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -11,12 +11,10 @@ from monitor.alerts import watch
 from monitor.alerts.bank import BLOCK
 from monitor.alerts.calendar import Markets
 from monitor.alerts.rules import Rule
-from monitor.alerts.watch import LATE, Watch
+from monitor.alerts.watch import HISTORY, LATE, Watch
 from monitor.store import alert_counts
 from monitor.store.alerts import Transaction
 from monitor.types import BUCKET, bucket_of
-
-HISTORY = timedelta(days=35)
 
 log = structlog.get_logger()
 

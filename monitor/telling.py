@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from monitor.alerts import stages
-from monitor.alerts.bulletins import of_list
+from monitor.alerts.bulletins import listed, of_list
 from monitor.alerts.chart import Chart, chart_of, frame
 from monitor.alerts.dedup import REMIND_AFTER
 from monitor.alerts.evaluate import Tell
@@ -83,7 +83,8 @@ def _list(tx: Transaction, many: Sequence[Notice], rules: Mapping[int, Rule], re
     zones = {rule.zone for rule in known}
     companies = read_alerts.company_names(tx, [one.episode for one in many])
     zone = zones.pop() if len(zones) == 1 else "UTC"
-    return of_list(many, why, Naming(companies, readers.naming.dashboard_url, zone))
+    behind = {one.episode.id: read_alerts.evidence_of(tx, one.episode.id) for one in listed(many)}
+    return of_list(many, why, Naming(companies, readers.naming.dashboard_url, zone), behind)
 
 
 def _message(tx: Transaction, notice: Notice, rule: Rule | None, readers: Readers) -> Message:
@@ -101,8 +102,7 @@ def _chart(tx: Transaction, notice: Notice, watch: Watch | None) -> Chart:
     steps = round((until - first) / step)
     known = usual(watch, episode.scope, first, step, steps) if watch else ()
     if not known:
-        # As it was expected while the alarm was decided.
-        length = max(episode.detected + BUCKET - episode.since, BUCKET)
+        length = max(until - episode.since, BUCKET)
         known = (round(episode.expected * (step / length), 3),) * steps
     return chart_of(counts, episode.since, until, known)
 

@@ -6,13 +6,14 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from monitor.alerts.calendar import ANYWHERE
 from monitor.alerts.episodes import EVIDENCE_LIMIT
 from monitor.alerts.rules import Rule
-from monitor.backtest_command import backtest_stored, measure
+from monitor.backtest_command import backtest_stored, measure, trial_of
 from monitor.store import rules
 from monitor.store.engine import transaction
 from monitor.types import Probabilities
@@ -169,6 +170,38 @@ def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_
     assert [line["scope"] for line in lines] == [LEGAL_AT_C1]
     assert lines[0]["seen"] == 12
     assert len(lines[0]["headlines"]) == 3
+
+
+def test_the_first_message_counts_every_story_that_it_shows(world: World) -> None:
+    for stories in (1, 2, 3):
+        world.crisis(stories=stories)
+        world.tick()
+        world.at += timedelta(minutes=5)
+    (line, shown) = world.rows("SELECT message->'lines'->>0, message->'stories' FROM outbox")[0]
+    assert str(line).startswith("6 negative stories from 3 publishers")
+    assert len(cast(list[object], shown)) == 5
+
+
+def test_a_back_test_of_the_last_day_knows_what_was_normal_before_it(world: World) -> None:
+    world.crisis()
+    world.tick(10)
+    world.at += timedelta(hours=1)
+    assert world.episodes() == [(LEGAL_AT_C1, "open")]
+    with transaction(world.database) as tx:
+        (rung,) = trial_of(tx, Rule(), 1, world.at, ANYWHERE).episodes
+    assert (rung.scope, rung.seen, rung.expected < 1) == (LEGAL_AT_C1, 12, True)
+
+
+def test_a_back_test_counts_no_alarm_that_rang_before_its_days(world: World) -> None:
+    world.crisis()
+    world.at += timedelta(minutes=10)
+    with transaction(world.database) as tx:
+        assert len(trial_of(tx, Rule(), 1, world.at, ANYWHERE).episodes) == 1
+    for _ in range(26):
+        world.crisis(stories=4)
+        world.at += timedelta(hours=1)
+    with transaction(world.database) as tx:
+        assert trial_of(tx, Rule(), 1, world.at, ANYWHERE).episodes == ()
 
 
 def test_a_rule_is_measured_on_the_stored_past_once_there_is_enough_of_it(database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -31,6 +32,45 @@ def test_a_restart_in_mid_episode_tells_nothing_twice_and_still_ends_it(world: W
     world.restart()
     world.tick(600, step=15)
     assert world.told() == ["first", "closed"]
+
+
+def test_a_message_hours_later_holds_what_came_against_what_is_usual_in_all_that_time(world: World) -> None:
+    world.crisis()
+    for _ in range(12):
+        world.tick(15)
+        world.crisis(stories=2)
+    world.tick(20)
+    world.crisis(stories=200)
+    world.tick(5)
+    (last,) = world.rows("SELECT message->'lines'->>0 FROM outbox ORDER BY id DESC LIMIT 1")
+    told = re.fullmatch(
+        r"(\d+) negative stories from 6 publishers since 3 Mar 10:00 UTC \((\d) hours\), (\d+) in the last hour;"
+        r" usual here in that time: (0\.[3-9])\.",
+        str(last[0]),
+    )
+    assert told, last
+    assert (int(told[1]), int(told[2]), int(told[3])) == (236, 3, 206)
+
+
+def test_growth_names_what_is_missing_then_and_shows_what_is_new_first(world: World) -> None:
+    world.crisis(headline="the first of all", stories=1)
+    world.crisis()
+    world.save([world.article("C1", world.at, house, BAD, headline="the first of all") for house in HOUSES[1:]])
+    world.tick(90)
+    with transaction(world.database) as tx:
+        tx.execute(
+            text("""INSERT INTO feeds (name, url, kind, publisher, family, cadence_s, failures, error, articles, ok_at,
+                    article_at, gaps_s) VALUES ('quay', 'https://quay.example', 'news', 'Quay', 'Quay', 300, 9,
+                    'HTTP 503', 900, :at, :at, '{600,600,600,600,600}')"""),
+            {"at": world.at - timedelta(hours=3)},
+        )
+    world.crisis(stories=150)
+    world.tick(15)
+    told = world.rows("SELECT message->'after'->>-1, message->'stories'->0->>'title' FROM outbox ORDER BY id")
+    (first, shown), (worse, new) = told
+    assert (first, shown) == ("Data are complete.", "C1 the first of all")
+    assert str(worse).startswith("Data are incomplete, so it may be more: quay is silent since 3 hours")
+    assert new != shown
 
 
 def test_growth_is_told_once_and_not_within_a_breath_of_the_first_message(world: World) -> None:
@@ -125,7 +165,8 @@ def test_a_daily_digest_is_one_list_in_the_readers_morning(world: World) -> None
     world.tick(90, step=30)
     assert world.told() == ["list"]
     assert "Digest: 2 alerts" in world.out.getvalue()
-    assert "C2 Corp (C2): 12 negative stories since 3 Mar 11:00, usual" in world.out.getvalue()
+    line = r"C2 Corp \(C2\): 12 negative stories since 3 Mar 11:00, usual [^;]+; over\. C2 \w+ .* \(\w+ Daily\)"
+    assert re.search(line, world.out.getvalue())
     world.tick(22 * 60, step=60)
     assert world.told() == ["list"], "what changes meanwhile waits for the next"
 

@@ -17,7 +17,7 @@ import pytest
 from monitor.alerts.chart import Chart
 from monitor.alerts.message import ListLine, Message, StoryLine
 from monitor.alerts.notify import Sender, channels_of, without_secrets
-from monitor.alerts.render import Links
+from monitor.alerts.render import Links, text
 from tests.receivers import MailReceiver, WebReceiver
 
 # apprise imports it for a fallback of its own.
@@ -222,7 +222,8 @@ def test_a_mail_shows_the_chart_within_and_escapes_what_sources_say() -> None:
     (picture,) = [part for part in letter.walk() if part.get_content_type() == "image/png"]
     assert picture["Content-ID"].strip("<>") in re.findall(r'src="cid:([^"]+)"', shown)
     assert "<!channel> @everyone" in plain.get_content(), "in plain text nothing needs an escape"
-    assert MESSAGE.link in plain.get_content()
+    assert plain.get_content().split("\r\n") == [*text(MESSAGE, LINKS).split("\n")]
+    assert {URL, MESSAGE.link, *LINKS} <= set(re.findall(r"https?://\S+", plain.get_content()))
 
 
 def test_a_mail_asked_for_as_text_holds_every_link() -> None:

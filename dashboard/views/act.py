@@ -34,7 +34,9 @@ def page() -> None:
     since = markup.clock(seen.episode.since, zone, now)
     st.html(f"<h2 class='t-title'>{escape(telling.headline(seen.episode, names))}</h2>")
     st.html(f'<div class="t-note">since {since}, {telling.PHASES[seen.episode.phase]}</div>')
-    if any(said.verdict == verdict for said in alert_data.verdicts(asked.episode)):
+    said = [one.verdict for one in alert_data.verdicts(asked.episode)]
+    stands = verdict in said if verdict == "acknowledged" else seen.verdict == verdict
+    if stands:
         st.html(markup.empty(f"Done: {verdict}.", "Thank you."))
     elif st.button(words, type="primary", key="confirm"):
         acts.judge(asked.episode, verdict)

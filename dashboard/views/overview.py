@@ -9,6 +9,7 @@ from dashboard.filters import View, movers_window, params
 from dashboard.heat import heat
 from dashboard.markup import Kpi
 from dashboard.usual import LEAST_WEEKS, WEEKS, movers
+from monitor.store.read_episodes import Wanted
 from monitor.store.reads import WEEK, Service
 
 MOVERS = 9
@@ -56,7 +57,8 @@ def alert_strip() -> None:
 def _state() -> list[Kpi]:
     """What rings, and whether the sources speak: a silent feed is told, not hidden."""
     feeds = health.judge(data.feeds(), data.now())
-    good, running = sum(one.state == "ok" for one in feeds), len(alert_data.running_episodes())
+    good = sum(one.state == "ok" for one in feeds)
+    running, _ = alert_data.wanted_episodes(Wanted(), over=False, limit=1)
     bad = [f"{count} {state}" for state in ("failing", "late") if (count := sum(one.state == state for one in feeds))]
     return [
         Kpi("Open alerts", str(running), "none rings" if not running else "ringing now", href="alerts"),

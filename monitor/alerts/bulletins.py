@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from monitor.alerts.completeness import SilentFeed
+from monitor.alerts.episodes import Evidence
 from monitor.alerts.evaluate import ENDS
 from monitor.alerts.message import (
     ListLine,
@@ -18,8 +19,10 @@ from monitor.alerts.message import (
     number,
     page_of,
     plural,
+    ranked,
     scope_name,
     span,
+    story_line,
 )
 from monitor.alerts.notices import Notice
 
@@ -39,25 +42,29 @@ class ChannelAway(Protocol):
     def error(self) -> str | None: ...
 
 
-def of_list(notices: Sequence[Notice], why: str, naming: Naming) -> Message:
-    """Many at once: one line each, the rarest first, and where the rest is."""
+def listed(notices: Sequence[Notice]) -> list[Notice]:
+    """Of many, those that a list has room for: the rarest, these first."""
+    return sorted(notices, key=lambda one: -one.episode.peak)[:LISTED]
+
+
+def of_list(notices: Sequence[Notice], why: str, naming: Naming, behind: Mapping[str, Sequence[Evidence]]) -> Message:
+    """Many at once: a line each with its first headline, and where the rest is. `behind`: stories by episode."""
     what = "all-clear" if all(one.reason in ENDS for one in notices) else "alert"
     title = f"Digest: {plural(len(notices), what)}"
     if why != "digest":
         title = f"{plural(len(notices), f'more {what}')} at once"
-    ordered = sorted(notices, key=lambda one: -one.episode.peak)
     return Message(
         sort="list",
         title=title,
         lines=(f"The rarest first, times in {naming.zone}.",) if len(notices) > 1 else (),
-        alerts=tuple(_list_line(one, naming) for one in ordered[:LISTED]),
+        alerts=tuple(_list_line(one, naming, behind.get(one.episode.id, ())) for one in listed(notices)),
         more=max(0, len(notices) - LISTED),
         link=page_of(naming.dashboard_url, "alerts"),
         zone=naming.zone,
     )
 
 
-def _list_line(notice: Notice, naming: Naming) -> ListLine:
+def _list_line(notice: Notice, naming: Naming, behind: Sequence[Evidence]) -> ListLine:
     episode = notice.episode
     since = episode.since.astimezone(ZoneInfo(naming.zone))
     over = "no longer watched" if notice.reason == "unwatched" else "over"
@@ -65,6 +72,9 @@ def _list_line(notice: Notice, naming: Naming) -> ListLine:
     seen = plural(episode.seen, f"{episode.sentiment} story")
     name = scope_name(episode.scope, naming.companies)
     words = f"{name}: {seen} since {since.day} {since:%b %H:%M}, usual {number(episode.expected)}; {state}"
+    if behind and notice.reason not in ENDS:
+        top = story_line(ranked(behind)[0])
+        words = f"{words}. {top.title} ({top.publishers})"
     return ListLine(words, episode_link(episode, naming.dashboard_url))
 
 
@@ -91,13 +101,17 @@ def of_given_up(lost: Sequence[tuple[str, str, str]], naming: Naming) -> Message
     """To the other channels: messages that one did not take. Each of `lost` is (channel, title, error)."""
     channels = sorted({channel for channel, _, _ in lost})
     lines = [f"{title} (through {channel}: {error})" for channel, title, error in lost[:LISTED]]
+    named = channels[0] if len(channels) == 1 else "CHANNEL"
     if len(lost) > LISTED:
         lines.append(f"… and {len(lost) - LISTED:,} more.")
     return Message(
         sort="notice",
         title=f"{plural(len(lost), 'message')} did not reach {' and '.join(channels)}",
         lines=tuple(lines),
-        after=("They are tried no more. Mend the channel in TOCSIN_NOTIFY, then: tocsin notify test CHANNEL.",),
+        after=(
+            f"They are tried no more. Mend the channel in TOCSIN_NOTIFY; `tocsin notify test {named}` tries it, "
+            "`tocsin notify retry` sends them again.",
+        ),
         link=page_of(naming.dashboard_url, "alerts"),
         zone=naming.zone,
     )

@@ -52,6 +52,7 @@ class Episode:
     opened_at: datetime
     ended: datetime | None
     expected: float
+    """Stories that are usual in the time in which `seen` were: while it runs, since `since`."""
     seen: int
     severity: float
     peak: float
@@ -231,7 +232,7 @@ def opened(
         opened_at=now,
         ended=None,
         expected=state.expected,
-        seen=state.seen,
+        seen=max(state.seen, len(one.evidence)),
         severity=state.severity,
         peak=state.peak,
         reason=state.reason,

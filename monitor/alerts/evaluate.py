@@ -27,7 +27,7 @@ from monitor.alerts.episodes import (
     with_joined,
 )
 from monitor.alerts.readings import Reading
-from monitor.alerts.rules import Rule, as_asked, watches
+from monitor.alerts.rules import RECENT, Rule, as_asked, watches
 from monitor.alerts.state import EpisodeState, Levels, Transition, step
 from monitor.alerts.watch import LATE, NOBODY, Glance
 from monitor.types import Scope
@@ -256,6 +256,11 @@ def _take(
         if known is None:
             return
         one = moved(known, state, behind)
+        if state.is_running:
+            passed = at - (before.stepped_to if before.state.is_running else known.ended or at)
+            one = replace(one, expected=one.expected + reading.recent_expected * (passed / RECENT))
+        if change is not None and change.change in ("grew", "reopened"):
+            one = replace(one, missing=tuple(desk.missing))
     into.episodes[one.id] = one
     into.evidence[one.id] = merged(into.evidence.get(one.id, ()), behind)
     if change is not None and change.change in REASON_OF:

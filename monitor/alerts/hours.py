@@ -24,7 +24,9 @@ def silent_until(rule: Rule, now: datetime, exchanges: Mapping[str, Market] = NO
     if rule.hours:
         begin, end = map(time.fromisoformat, rule.hours)
         if local.weekday() > 4 or not _within(local.time(), begin, end):
-            return _next(local, begin, lambda day: day.weekday() <= 4)
+            # Hours of the night go on at the midnight that begins a working day.
+            starts = {begin, time(0)} if begin > end else {begin}
+            return min(_next(local, one, lambda day: day.weekday() <= 4) for one in starts)
     if rule.market:
         return _opens(exchanges[rule.market], now)
     return None

@@ -34,7 +34,7 @@ def as_html(message: Message, links: Links | None = None, image: str = "") -> st
     if buttons:
         out.append(f'<p style="margin:16px 0 0">{" ".join(buttons)}</p>')
     if message.link:
-        # The plain-text half of the mail is made from this one, and keeps no address that is not to be seen.
+        # Where a service makes a plain text of this one, it keeps no address that is not to be seen.
         out.append(f'<p style="margin:6px 0 0;{QUIET}">{_safe(message.link)}</p>')
     return f'<div style="max-width:640px;{PAGE}">{"".join(out)}</div>'
 

@@ -24,6 +24,8 @@ STORIES_SHOWN = 5
 RAREST_YEARS = 10
 """A history of weeks cannot vouch for more."""
 HEADLINE_CHARS = 140
+LATELY, LONG = timedelta(hours=1), timedelta(hours=2)
+"""Of an event that goes on for long, a reader wants to know what is new."""
 
 
 class StoryLine(msgspec.Struct, frozen=True):
@@ -75,6 +77,8 @@ def of_episode(notice: Notice, evidence: Sequence[Evidence], chart: Chart | None
     episode = notice.episode
     name = scope_name(episode.scope, naming.companies)
     stories = ranked(evidence)
+    if notice.reason in ("worse", "reminder"):
+        stories.sort(key=lambda one: one.at < notice.at - LATELY)
     return Message(
         sort="closed" if notice.reason == "unwatched" else notice.reason,
         title=_title(notice, name),
@@ -110,20 +114,29 @@ def _lines(notice: Notice, evidence: Sequence[Evidence], naming: Naming) -> list
     episode, zone = notice.episode, ZoneInfo(naming.zone)
     since = episode.since.astimezone(zone)
     told_by = max(episode.publishers, len(witnesses(evidence)))
-    seen = f"{plural(episode.seen, f'{episode.sentiment} story')} from {plural(told_by, 'publisher')}"
+    stories = max(episode.seen, len(evidence))
+    seen = f"{plural(stories, f'{episode.sentiment} story')} from {plural(told_by, 'publisher')}"
     if notice.reason in ENDS:
         ended = (episode.ended or notice.at).astimezone(zone)
         why = "No longer above normal."
         if notice.reason == "unwatched":
             why = f"Closed because {ENDS['unwatched']}, whether or not it goes on."
         return [f"{why} It ran from {clock(since)} to {clock(ended, since)}: {seen}."]
+    length = f"({span(notice.at - episode.since)}){_lately(notice, evidence)}"
     out = [
-        f"{seen} since {clock(since)} ({span(notice.at - episode.since)}); {usual(episode)}.",
+        f"{seen} since {clock(since)} {length}; {usual(episode)}.",
         f"{rarity(episode.peak)} {_reason(episode)}".strip(),
     ]
     if episode.phase == "closed":
         out.append(f"It is over since {clock((episode.ended or notice.at).astimezone(zone))}.")
     return out
+
+
+def _lately(notice: Notice, evidence: Sequence[Evidence]) -> str:
+    if notice.at - notice.episode.since < LONG:
+        return ""
+    new = sum(one.at > notice.at - LATELY for one in evidence)
+    return f", {new or 'none'} in the last hour"
 
 
 def _after(notice: Notice, naming: Naming) -> list[str]:
@@ -138,7 +151,7 @@ def _after(notice: Notice, naming: Naming) -> list[str]:
 
 
 def usual(episode: Episode) -> str:
-    return f"usual here at this time: {number(episode.expected)}"
+    return f"usual here in that time: {number(episode.expected)}"
 
 
 def number(expected: float) -> str:

@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -202,7 +203,8 @@ def _apprise(channel: Channel, message: Message, links: Links) -> None:
         raise NotifyFailed("apprise cannot use this channel's URL", may_retry=False)
     form = _form(service, message, links)
     kinds = {"closed": apprise.NotifyType.SUCCESS, "notice": apprise.NotifyType.INFO, "test": apprise.NotifyType.INFO}
-    with TemporaryDirectory() as folder, _words(channel.url) as said:
+    plain = render.text(message, links) if form.format == apprise.NotifyFormat.HTML else ""
+    with TemporaryDirectory() as folder, _words(channel.url) as said, _plain_half(plain):
         files = _chart_file(message, Path(folder)) if form.takes_image and service.attachment_support else []
         sent = service.notify(
             title=form.title,
@@ -215,6 +217,32 @@ def _apprise(channel: Channel, message: Message, links: Links) -> None:
         )
     if not sent:
         raise NotifyFailed(f"{service.service_name} did not take it: {said() or 'no reason given'}")
+
+
+_PLAIN: ContextVar[str] = ContextVar("plain", default="")
+
+
+class _PlainHalf(NamedTuple):
+    """In the place of apprise's own conversion, where somebody is writing an e-mail."""
+
+    theirs: Callable[..., str]
+
+    def __call__(self, *arguments: Any) -> str:
+        return _PLAIN.get() or self.theirs(*arguments)
+
+
+@contextlib.contextmanager
+def _plain_half(words: str) -> Iterator[None]:
+    """The plain half of an HTML e-mail says `words`: apprise takes no such half, and its own keeps no link."""
+    mails: Any = sys.modules.get("apprise.plugins.email.base")  # apprise loads it with the first channel that mails
+    theirs = getattr(mails, "convert_between", None)
+    if theirs is not None and not isinstance(theirs, _PlainHalf):
+        mails.convert_between = _PlainHalf(theirs)
+    token = _PLAIN.set(words)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
 
 
 def _chart_file(message: Message, folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import inf
 from typing import NamedTuple
@@ -32,6 +32,7 @@ FOLLOWED = REARM + timedelta(hours=4)
 """So long after its last loud bucket a scope's readings still matter to its episode."""
 PRUNE_EVERY = timedelta(days=1)
 REMEMBERED = timedelta(days=3)
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ class Past:
     scopes: int
     """Scopes that the rule watches."""
     since: datetime
+    """What opened earlier is known, but not counted."""
     until: datetime
     readings: Sequence[tuple[datetime, Sequence[Reading]]]
+    """From REMEMBERED before `since` on, where so much is known."""
     stories: Mapping[str, Sequence[Evidence]]
     """Per scope, oldest first."""
 
@@ -64,6 +67,8 @@ class Verdict(NamedTuple):
     since: datetime
     until: datetime
     is_useful: bool
+    also: tuple[str, ...] = ()
+    """Scopes that rose through the same stories: a rule of another shape would have rung for one of these."""
 
 
 class Trial(NamedTuple):
@@ -101,12 +106,17 @@ def past_of(
     since: datetime,
     until: datetime,
     markets: Markets = ANYWHERE,
+    *,
+    begin: datetime | None = None,
 ) -> Past:
-    """Run the detector over the past once, back-fills as if they had come live."""
+    """Run the detector over the past once, back-fills as if they had come live.
+
+    From `begin` on it learns what is normal, as production had by `since`; without it, it knows nothing then.
+    """
     names = {one.scope for one in tallies}
     watched = [name for name in names if watches(rule, Scope.of(name))]
     floor = 0.0 if rule.budget is None else budget.floor_for(len(watched), rule.budget)
-    known = watch.new_watch(names, since, markets)
+    known = watch.new_watch(names, begin or since, markets)
     kept: list[tuple[datetime, Sequence[Reading]]] = []
     follow = np.full(len(known.bank.scopes), -np.inf)
     may = np.array([name in set(watched) for name in known.bank.scopes])
@@ -115,7 +125,7 @@ def past_of(
         stop = min(known.at + BUCKET * watch.CHUNK, until - BUCKET)
         part = _between(ordered, known.at, stop)
         known, seen = watch.glance(known, [_as_live(one) for one in part], stop)
-        kept += _loud(rule, seen, may, floor, follow)
+        kept += [one for one in _loud(rule, seen, may, floor, follow) if one[0] >= since - REMEMBERED]
     return Past(rule, len(watched), since, until, kept, stories)
 
 
@@ -145,26 +155,34 @@ def _loud(
             yield at, detector.readings(seen.bank, seen.block, surface, column, rows.tolist())
 
 
-def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = ()) -> Trial:
-    """Every episode that the rule would have opened at these levels."""
+def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = (), *, since: datetime | None = None) -> Trial:
+    """Every episode that the rule would have opened at these levels, of events that began in the past or `since`."""
+    begin = max(past.since, since or past.since)
     found = _Run(past, levels).episodes()
-    stories = {id: evidence for id, (_, evidence) in found.items()}
-    episodes = tuple(sorted((one for one, _ in found.values()), key=lambda one: one.opened_at))
+    before = {one.incident for one, _ in found.values() if one.opened_at < begin}
+    counted = {id: one for id, one in found.items() if one[0].incident not in before}
+    stories = {id: evidence for id, (_, evidence) in counted.items()}
+    episodes = tuple(sorted((one for one, _ in counted.values()), key=lambda one: one.opened_at))
     marks: dict[str, bool] = {}
     for one in episodes:
         if (said := _verdict(one, verdicts)) is not None:
             marks[one.incident] = said or marks.get(one.incident, False)
-    rate = (len({one.incident for one in episodes}) - sum(marks.values())) / past.weeks
-    return Trial(episodes, stories, levels.open, rate, marks, past.weeks, past.is_long_enough)
+    weeks = max((past.until - begin) / timedelta(weeks=1), 1e-9)
+    rate = (len({one.incident for one in episodes}) - sum(marks.values())) / weeks
+    return Trial(episodes, stories, levels.open, rate, marks, weeks, past.until - begin >= LEAST_PAST)
 
 
 def _verdict(episode: Episode, verdicts: Sequence[Verdict]) -> bool | None:
-    """Was a real episode of this scope and time useful? None: nobody said."""
+    """Was a real episode of this event and time useful? None: nobody said. Of several, one that was useful counts."""
     end = episode.ended or episode.opened_at
-    for one in verdicts:
-        if one.scope in (episode.scope, *episode.also) and one.since <= end and episode.since <= one.until:
-            return one.is_useful
-    return None
+    said = [
+        one.is_useful
+        for one in verdicts
+        if (one.scope in (episode.scope, *episode.also) or episode.scope in one.also)
+        and one.since <= end
+        and episode.since <= one.until
+    ]
+    return any(said) if said else None
 
 
 def calibrated(past: Past, verdicts: Sequence[Verdict] = ()) -> budget.Calibrated:
@@ -192,7 +210,7 @@ def _heard(past: Past, level: float) -> Iterable[tuple[datetime, Sequence[Readin
     for at, readings in past.readings:
         heard = []
         for one in readings:
-            follows = at <= until.get(one.scope, past.since)
+            follows = at <= until.get(one.scope, NEVER)
             if one.elevated and (follows or one.severity >= level):
                 until[one.scope] = at + FOLLOWED
                 follows = True

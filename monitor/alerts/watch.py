@@ -24,6 +24,8 @@ NOBODY = "all|nobody"
 BUCKET_S = BUCKET.total_seconds()
 CHUNK = 288
 """Buckets taken in at once while learning: a day."""
+HISTORY = timedelta(days=35)
+"""Of the stored past, so much teaches what is normal."""
 LATE = timedelta(hours=6)
 """What is counted later than this never rings."""
 

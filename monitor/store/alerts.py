@@ -195,7 +195,19 @@ def save_episodes(tx: Transaction, changed: Sequence[Episode], now: datetime) ->
     for row in rows:
         row["rule"] = row["rule"] or None
     tx.execute(text("INSERT INTO incidents (id, started) VALUES (:incident, :since) ON CONFLICT DO NOTHING"), rows)
-    moving = ("model", "phase", "ended", "seen", "peak", "publishers", "also", "missing", "reopened", "changed_at")
+    moving = (
+        "model",
+        "phase",
+        "ended",
+        "expected",
+        "seen",
+        "peak",
+        "publishers",
+        "also",
+        "missing",
+        "reopened",
+        "changed_at",
+    )
     tx.execute(
         text(f"""
         INSERT INTO episodes ({EPISODE_COLUMNS}, changed_at)

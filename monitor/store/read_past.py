@@ -11,6 +11,7 @@ from monitor.alerts.calendar import Markets
 from monitor.alerts.episodes import Evidence
 from monitor.alerts.past import Past, Verdict, past_of
 from monitor.alerts.rules import Rule, watches
+from monitor.alerts.watch import HISTORY
 from monitor.store.alert_counts import LEAST_STORIES, first_count, tallies_of
 from monitor.store.alerts import Transaction, column_of
 from monitor.types import Scope, Sentiment, bucket_of
@@ -19,16 +20,16 @@ from monitor.types import Scope, Sentiment, bucket_of
 def load_past(
     tx: Transaction, model: int, rule: Rule, markets: Markets, since: datetime, until: datetime
 ) -> Past | None:
-    """The stored past as the rule would have seen it; None where nothing was counted."""
-    first = first_count(tx, model, since)
+    """The stored past as the rule would have seen it, what was normal before known; None where nothing was counted."""
+    first = first_count(tx, model, since - HISTORY)
     if first is None:
         return None
-    begin, end = bucket_of(max(first, since)), bucket_of(until)
+    begin, end = bucket_of(max(first, since - HISTORY)), bucket_of(until)
     least = min(LEAST_STORIES, rule.min_stories)
     counted = tallies_of(tx, model, rule, begin, end, least_stories=least)
     names = sorted({one.scope for one in counted if watches(rule, Scope.of(one.scope))})
     stories = past_stories(tx, model, rule, rule.sentiment, names, begin, end)
-    return past_of(rule, counted, stories, begin, end, markets)
+    return past_of(rule, counted, stories, max(begin, bucket_of(since)), end, markets, begin=begin)
 
 
 def past_stories(
@@ -75,8 +76,9 @@ def past_stories(
 def verdicts(tx: Transaction, sentiment: str) -> list[Verdict]:
     """The newest word on every episode of the sentiment watched for that somebody called useful or noise."""
     statement = text("""
-        SELECT DISTINCT ON (e.id) e.scope, e.since, coalesce(e.ended, e.changed_at), f.verdict = 'useful'
+        SELECT DISTINCT ON (e.id) e.scope, e.since, coalesce(e.ended, e.changed_at), f.verdict = 'useful', e.also
         FROM episodes e JOIN feedback f ON f.episode = e.id
         WHERE f.verdict IN ('useful', 'noise') AND e.sentiment = :sentiment
         ORDER BY e.id, f.id DESC""")
-    return [Verdict(*row) for row in tx.execute(statement, {"sentiment": sentiment})]
+    rows = tx.execute(statement, {"sentiment": sentiment})
+    return [Verdict(scope, since, until, is_useful, tuple(also)) for scope, since, until, is_useful, also in rows]

@@ -53,6 +53,16 @@ def test_what_was_marked_useful_is_not_charged_to_the_budget(past: Past) -> None
     assert half_useful.episodes > all_false.episodes
 
 
+def test_a_mark_counts_for_the_event_whatever_scope_it_rang_for_and_useful_stands_above_noise(past: Past) -> None:
+    levels = levels_of(past.rule, calibrated(first_half(past)).level, past.scopes)
+    one = try_rule(past, levels).episodes[0]
+    when = (one.since, one.detected)
+    noise, useful = Verdict("topic:Earnings", *when, False, also=(one.scope,)), Verdict(one.scope, *when, True)
+
+    assert try_rule(past, levels, [noise]).marks == {one.incident: False}
+    assert try_rule(past, levels, [noise, useful]).marks == {one.incident: True}
+
+
 def test_a_budget_is_kept_where_severities_of_a_bursty_past_reach_hundreds() -> None:
     severities = [40 * float(np.log(200 / (rank - 0.5))) for rank in range(1, 201)]
 

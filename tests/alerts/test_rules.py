@@ -114,6 +114,7 @@ def test_a_rule_bound_to_an_exchange_tells_while_that_trades(at: str, until: str
         (Rule(market="XNYS"), "2026-03-09T13:30:00+00:00"),
         (Rule(market="XNYS", quiet=("14:00", "15:00"), zone="Europe/Berlin"), "2026-03-09T14:00:00+00:00"),
         (Rule(digest="daily", zone="Europe/Berlin"), "2026-03-07T06:00:00+00:00"),
+        (Rule(hours=("22:00", "06:00"), zone="Asia/Tokyo"), "2026-03-08T15:00:00+00:00"),
         (Rule(digest="daily", hours=("09:00", "17:00"), zone="Europe/Berlin"), "2026-03-09T08:00:00+00:00"),
     ],
 )

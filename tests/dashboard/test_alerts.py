@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -277,6 +278,28 @@ def test_a_link_of_a_message_acts_when_its_button_is_pressed_and_not_before(
     assert rows(fresh, "SELECT count(*) FROM feedback WHERE episode = 'c0ffee000001'") == [(0,)]
     assert "Done: noise." in words(press(page, "confirm"))
     assert rows(fresh, "SELECT verdict FROM feedback WHERE episode = 'c0ffee000001'") == [("noise",)]
+
+
+def test_a_link_takes_back_what_was_said_before(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_SECRET", "s" * 32)
+    for act in ("noise", "useful", "noise"):
+        page = run_page("act", token=links.sign(act, seed.EPISODE, "s" * 32, datetime.now(UTC)))  # type: ignore[arg-type]
+        assert f"Done: {act}." in words(press(page, "confirm"))
+    said = rows(fresh, "SELECT verdict FROM feedback WHERE episode = 'c0ffee000001' ORDER BY id")
+    assert said == [("noise",), ("useful",), ("noise",)]
+
+
+def test_the_overview_counts_every_open_alert(fresh: str) -> None:
+    columns = "incident, rule, scope, kinds, sentiment, model, phase, since, detected, opened_at, expected, seen"
+    more = "severity, peak, reason, volume_only, publishers, also, missing, reopened, changed_at"
+    with psycopg.connect(fresh) as connection:
+        connection.execute(
+            f"""INSERT INTO episodes (id, number, {columns}, {more})
+                SELECT 'more' || n, n, {columns}, {more} FROM episodes, generate_series(101, 160) AS n
+                WHERE id = 'c0ffee000001'"""  # noqa: S608 (constants)
+        )
+    said = words(run_page("overview"))
+    assert re.search(r"Open alerts.{0,200}\b61\b", said, re.DOTALL), said[:2000]
 
 
 @pytest.mark.usefixtures("fresh")
