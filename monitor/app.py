@@ -94,7 +94,7 @@ def log_trim(settings: Settings, url: str) -> Callable[[datetime], Any] | None:
 
 
 def kafka_connection(settings: Settings) -> dict[str, Any]:
-    from monitor.broker.kafka import connection_settings
+    from monitor.broker.kafka_cluster import connection_settings
 
     return connection_settings(
         settings.kafka_servers,
@@ -148,7 +148,7 @@ def migrate_all(settings: Settings) -> Iterator[str]:
         url = _named_server(settings.database_url)
         yield f"the database is at revision {migrate(url)}"
     if settings.broker == "kafka":
-        from monitor.broker.kafka import create_topic
+        from monitor.broker.kafka_cluster import create_topic
 
         answers(settings.kafka_servers)
         made = create_topic(kafka_connection(settings), settings.topic)

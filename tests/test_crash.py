@@ -160,7 +160,8 @@ def test_kills_on_the_postgres_log_lose_and_double_nothing(database: PrivateData
 def test_kills_on_kafka_lose_and_double_nothing(
     database: PrivateDatabase, messages: list[Outgoing], kafka_server: KafkaServer
 ) -> None:
-    from monitor.broker.kafka import KafkaBroker, connection_settings, create_topic
+    from monitor.broker.kafka import KafkaBroker
+    from monitor.broker.kafka_cluster import connection_settings, create_topic
 
     # A dead worker's partitions wait for its session to end; only a broker of our own allows a short one.
     session_timeout_ms = "1500" if kafka_server.can_restart else "6000"

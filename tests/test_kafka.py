@@ -10,7 +10,8 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError, MetadataEmptyBrokerList
 
-from monitor.broker.kafka import LARGEST_BATCH, KafkaBroker, _patiently, connection_settings, create_topic
+from monitor.broker.kafka import KafkaBroker
+from monitor.broker.kafka_cluster import LARGEST_BATCH, connection_settings, create_topic, patiently
 from monitor.broker.protocol import Message, Outgoing
 from monitor.codec import LARGEST
 from monitor.errors import UsageError
@@ -110,5 +111,5 @@ def test_a_cause_is_one_readable_line(capsys: pytest.CaptureFixture[str]) -> Non
             raise error
         return "here"
 
-    assert _patiently("ask for the lag", ask) == "here"
+    assert patiently("ask for the lag", ask) == "here"
     assert len(capsys.readouterr().out) < 400

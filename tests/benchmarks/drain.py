@@ -188,7 +188,8 @@ def broker_of(name: str, url: str, folder: Path) -> Iterator[Callable[[str], Bro
     if name == "postgres":
         yield lambda group: PostgresBroker(url, TOPIC, group)
         return
-    from monitor.broker.kafka import KafkaBroker, connection_settings, create_topic
+    from monitor.broker.kafka import KafkaBroker
+    from monitor.broker.kafka_cluster import connection_settings, create_topic
     from tests.kafka_server import find_kafka
 
     server = find_kafka(folder)

@@ -64,7 +64,8 @@ def make_broker(kind: str, where: str, topic: str, group: str) -> Broker:
         from monitor.broker.postgres import PostgresBroker
 
         return PostgresBroker(where, topic, group)
-    from monitor.broker.kafka import KafkaBroker, connection_settings
+    from monitor.broker.kafka import KafkaBroker
+    from monitor.broker.kafka_cluster import connection_settings
 
     return KafkaBroker(connection_settings(where), topic, group, session_timeout_ms=SESSION_TIMEOUT_MS)
 
@@ -79,7 +80,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     else:
         server: KafkaServer = request.getfixturevalue("kafka_server")
         where = server.address
-        from monitor.broker.kafka import connection_settings, create_topic
+        from monitor.broker.kafka_cluster import connection_settings, create_topic
 
         create_topic(connection_settings(where), topic)
         restart = (lambda: (server.kill(), server.start())) if server.can_restart else None  # type: ignore[assignment, func-returns-value]

@@ -24,7 +24,8 @@ def main(url: str, servers: str, topic: str, group: str, batch_articles: str, se
     def connect() -> Broker:
         if servers == "postgres":
             return PostgresBroker(url, topic, group)
-        from monitor.broker.kafka import KafkaBroker, connection_settings
+        from monitor.broker.kafka import KafkaBroker
+        from monitor.broker.kafka_cluster import connection_settings
 
         return KafkaBroker(connection_settings(servers), topic, group, session_timeout_ms=int(session_timeout_ms))
 
