@@ -34,6 +34,14 @@ def test_a_restart_in_mid_episode_tells_nothing_twice_and_still_ends_it(world: W
     assert world.told() == ["first", "closed"]
 
 
+def test_a_burst_where_bad_news_is_rare_is_over_hours_later_and_not_days(world: World) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, Rule(id=1, shapes=("company",)), "ann", world.at)
+    world.crisis("C2")
+    world.tick(240, step=15)
+    assert world.told() == ["first", "closed"]
+
+
 def test_a_message_hours_later_holds_what_came_against_what_is_usual_in_all_that_time(world: World) -> None:
     world.crisis()
     for _ in range(12):

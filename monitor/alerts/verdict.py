@@ -23,6 +23,9 @@ ONE_STORY = 1.001
 """A single story is no rise, however quiet a scope has been."""
 STORIES_TO_SHOW = 4.0
 FAINT_NATS = 2.0
+STORIES_MISSED = 3.0
+"""At its pace so far a rise would have brought so many in an hour that brought none: it is over, though long windows
+still hold it. One hour in twenty is as empty by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ def judge(
         count_severity=tail.severity(bank.known.log_rate, best[0]),
         by_share=by_share,
         volume_only=~by_share & testable & (share_ratio < VOLUME_ONLY_SHARE),
-        elevated=_elevated(seen, normal, nats, window, ratio),
+        elevated=_elevated(seen, normal, nats, window, ratio)
+        & ~_fell_silent(hour_seen, so_far, since, at, bank.bucket_s),
         expected=expected,
         seen=so_far,
         since=np.where(so_far > 0, since, at[None]),
@@ -127,3 +131,11 @@ def _elevated(seen: Array, normal: Array, nats: Array, window: NDArray[np.intp],
     asked = np.where(would_show.any(axis=0), would_show.argmax(axis=0), window)
     still = _at(seen, asked) > _at(normal, asked) * np.sqrt(ratio)
     return np.asarray(still & (_at(nats, asked) >= FAINT_NATS))
+
+
+def _fell_silent(hour_seen: Array, so_far: Array, since: Array, at: Array, bucket_s: float) -> Flags:
+    """No story for an hour at whose pace since the rise began several were due."""
+    if bucket_s > windows.HOUR_S:
+        return np.zeros(hour_seen.shape, bool)
+    hours = np.maximum(at[None] + bucket_s - since, windows.HOUR_S) / windows.HOUR_S
+    return np.asarray((hour_seen < 0.5) & (so_far >= STORIES_MISSED * hours))
