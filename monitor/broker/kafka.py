@@ -1,16 +1,17 @@
-"""The log on Apache Kafka: the only kafka import. Publishes with acks=all and idempotence; commits named offsets.
+"""The log on Apache Kafka. Publishes with acks=all and idempotence; commits named offsets.
 
 kafka-python's own `commit()` commits all that was polled, fetched ahead or not handled included; here only what
 `poll` handed out is ever committed. Heartbeats run on kafka-python's thread, and the poll interval is set far beyond
-any batch, so a slow batch keeps its partitions: only a dead process loses them.
+any batch, so a slow batch keeps its partitions: only a dead process loses them. Beside this module only kafka_refusals
+imports kafka.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -19,19 +20,16 @@ from kafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     KafkaError,
-    MessageSizeTooLargeError,
     RebalanceInProgressError,
-    RecordListTooLargeError,
     TopicAlreadyExistsError,
     UnknownMemberIdError,
 )
 from kafka.structs import OffsetAndMetadata
 
+from monitor.broker.kafka_refusals import LARGEST_BATCH, PATIENCE_S, RETRY_S, await_all, cause, patiently, refusal
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
-from monitor.errors import TocsinError, Unavailable, UsageError
+from monitor.errors import Unavailable, UsageError
 
-PATIENCE_S = 300.0
-RETRY_S = 0.5
 JOIN_S = 5.0
 """How long a poll goes on, whatever it was given, while the group shares its partitions: a join that ends between two
 polls is begun anew by kafka-python 3.0, and with it everybody's."""
@@ -40,11 +38,7 @@ SESSION_TIMEOUT_MS = 10_000
 PATIENT_POLL_MS = 24 * 3600 * 1000
 ANSWER_TIMEOUT_MS = 15_000
 METADATA_AGE_MS = 30_000  # how long a new partition may stay unread
-LONGEST_CAUSE = 200
-LARGEST_BATCH = 1_048_588
-"""Bytes that a topic must take at once: Kafka's own default of max.message.bytes, and more than the codec makes."""
 
-T = TypeVar("T")
 log = structlog.get_logger()
 
 # The next poll joins the group anew. What is ours afterwards is ours to commit.
@@ -64,6 +58,11 @@ def connection_settings(
         host, _, port = server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UsageError(f"TOCSIN_KAFKA_SERVERS: {server!r} is no host:port")
+    if security_protocol.startswith("SASL") and not (sasl_mechanism and username and password):
+        raise UsageError(
+            f"TOCSIN_KAFKA_SECURITY_PROTOCOL={security_protocol} needs TOCSIN_KAFKA_SASL_MECHANISM,"
+            " TOCSIN_KAFKA_USERNAME and TOCSIN_KAFKA_PASSWORD; set all three"
+        )
     settings: dict[str, Any] = {"bootstrap_servers": found, "security_protocol": security_protocol}
     if sasl_mechanism:
         settings |= {
@@ -76,14 +75,14 @@ def connection_settings(
 
 def create_topic(connection: dict[str, Any], topic: str) -> bool:
     """Make the topic with PARTITIONS partitions; False where it is there. Unavailable if Kafka does not answer."""
-    admin = _patiently("create the topic", lambda: KafkaAdminClient(**connection), patience_s=30)
+    admin = patiently("create the topic", lambda: KafkaAdminClient(**connection), patience_s=30)
     try:
         options = {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": str(LARGEST_BATCH)}}
         admin.create_topics({topic: options}, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return False
     except KafkaError as error:
-        raise Unavailable(f"Kafka refused to create topic {topic!r}: {error}; ask who runs it") from error
+        raise Unavailable(f"Kafka refused to create topic {topic!r}: {cause(error)}; ask who runs it") from error
     finally:
         admin.close()
     return True
@@ -93,10 +92,16 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
     """See protocol.Broker. For one thread; a publisher alone joins no group."""
 
     def __init__(
-        self, connection: dict[str, Any], topic: str, group: str, *, session_timeout_ms: int = SESSION_TIMEOUT_MS
+        self,
+        connection: dict[str, Any],
+        topic: str,
+        group: str,
+        *,
+        session_timeout_ms: int = SESSION_TIMEOUT_MS,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._connection, self._topic, self._group = connection, topic, group
-        self._session_timeout_ms = session_timeout_ms
+        self._session_timeout_ms, self._patience_s = session_timeout_ms, patience_s
         self._producer: Any = None
         self._consumer: Any = None
         self._watcher: Any = None  # looks at offsets without being in the group
@@ -107,22 +112,22 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
         if not messages:
             return
-        self._producer = self._producer or _patiently("publish", self._new_producer)
+        self._producer = self._producer or patiently("publish", self._new_producer, self._patience_s)
         try:
             partitions = len(self._producer.partitions_for(topic) or ()) or PARTITIONS
             sent = [
                 self._producer.send(topic, message.value, message.key, partition=partition_of(message.key, partitions))
                 for message in messages
             ]
-            _await_all(sent)
+            await_all(sent)
         except KafkaError as error:
             # A failed idempotent producer may refuse for good.
             failed, self._producer = self._producer, None
             failed.close(timeout=PATIENCE_S)
-            raise _refusal(error, topic, messages) from error
+            raise refusal(error, topic, messages) from error
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
-        self._consumer = self._consumer or _patiently("poll", self._new_consumer)
+        self._consumer = self._consumer or patiently("poll", self._new_consumer, self._patience_s)
         begun = time.monotonic()
         records: dict[Any, Any] = {}
         while not records:
@@ -156,7 +161,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
                 f"Kafka refuses to let us read {self._topic!r}: {error}; check the user's rights"
             ) from error
         except KafkaError as error:
-            log.warning("Kafka doesn't answer; waiting to poll", error=_cause(error))
+            log.warning("Kafka doesn't answer; waiting to poll", error=cause(error))
             time.sleep(min(timeout_s, RETRY_S))
             return {}
         return found
@@ -191,11 +196,11 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 self._consumer.commit(offsets, timeout_ms=ANSWER_TIMEOUT_MS)
             except _REBALANCING as error:
-                log.info("the group is sharing its partitions anew; committing afterwards", error=_cause(error))
+                log.info("the group is sharing its partitions anew; committing afterwards", error=cause(error))
                 return False
             return True
 
-        if _patiently("commit", attempt):
+        if patiently("commit", attempt, self._patience_s):
             self._owed.clear()
 
     def lag(self) -> dict[int, int]:
@@ -210,7 +215,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             # Never below zero: a broker may tell the ends a moment later than the commits.
             return {p.partition: max(0, ends[p] - max(committed[p] or 0, starts[p])) for p in partitions}
 
-        return _patiently("ask for the lag", look)
+        return patiently("ask for the lag", look, self._patience_s)
 
     def close(self) -> None:
         for client in (self._consumer, self._watcher):
@@ -264,55 +269,3 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer.partitions_for_topic(self._topic)
         consumer.subscribe([self._topic], listener=self)
         return consumer
-
-
-def _refusal(error: KafkaError, topic: str, messages: Sequence[Outgoing]) -> TocsinError:
-    """What a publisher is told: what waiting mends, or what a person must."""
-    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
-        largest = max(len(message.key) + len(message.value) for message in messages)
-        return UsageError(
-            f"Kafka's topic {topic!r} takes no message of {largest:,} bytes, now or later; set its"
-            f" max.message.bytes to {LARGEST_BATCH} (kafka-configs.sh --alter), then start again"
-        )
-    if isinstance(error, AuthorizationError):
-        return UsageError(f"Kafka refuses to let us write to {topic!r}: {error}; check the user's rights")
-    return Unavailable(f"Kafka did not take the messages ({_cause(error)}); publish them again")
-
-
-def _await_all(sent: Sequence[Any]) -> None:
-    """Return once each has arrived; raise the first failure once each has arrived or failed.
-
-    kafka-python's own flush() fails while a batch that is too large for a topic is cut in two and sent again.
-    """
-    failures = []
-    for future in sent:
-        try:
-            future.get(timeout=PATIENCE_S)  # the delivery timeout, two minutes, comes first
-        except KafkaError as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-
-
-def _patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
-    """Repeat while Kafka is away; Unavailable after `patience_s`."""
-    deadline = time.monotonic() + patience_s
-    told = False
-    while True:
-        try:
-            return act()
-        except KafkaError as error:
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"Kafka doesn't answer ({_cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS"
-                ) from error
-            if not told:
-                log.warning(f"Kafka doesn't answer; waiting to {what}", error=_cause(error))
-                told = True
-            time.sleep(RETRY_S)
-
-
-def _cause(error: Exception) -> str:
-    """On one line: some of kafka-python's errors hold the broker's whole answer."""
-    told = str(error)
-    return told if 0 < len(told) <= LONGEST_CAUSE else type(error).__name__

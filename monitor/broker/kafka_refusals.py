@@ -1,0 +1,75 @@
+"""What Kafka's refusals mean: wait and ask again, or tell a person. Opens no connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from kafka.errors import AuthorizationError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from monitor.broker.protocol import Outgoing
+from monitor.errors import TocsinError, Unavailable, UsageError
+
+PATIENCE_S = 300.0
+RETRY_S = 0.5
+LONGEST_CAUSE = 200
+LARGEST_BATCH = 1_048_588
+"""Bytes that a topic must take at once: Kafka's own default of max.message.bytes, and more than the codec makes."""
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+def refusal(error: KafkaError, topic: str, messages: Sequence[Outgoing]) -> TocsinError:
+    """What a publisher is told: what waiting mends, or what a person must."""
+    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+        largest = max(len(message.key) + len(message.value) for message in messages)
+        return UsageError(
+            f"Kafka's topic {topic!r} takes no message of {largest:,} bytes, now or later; set its"
+            f" max.message.bytes to {LARGEST_BATCH} (kafka-configs.sh --alter), then start again"
+        )
+    if isinstance(error, AuthorizationError):
+        return UsageError(f"Kafka refuses to let us write to {topic!r}: {error}; check the user's rights")
+    return Unavailable(f"Kafka did not take the messages ({cause(error)}); publish them again")
+
+
+def await_all(sent: Sequence[Any]) -> None:
+    """Return once each has arrived; raise the first failure once each has arrived or failed.
+
+    kafka-python's own flush() fails while a batch that is too large for a topic is cut in two and sent again.
+    """
+    failures = []
+    for future in sent:
+        try:
+            future.get(timeout=PATIENCE_S)  # the delivery timeout, two minutes, comes first
+        except KafkaError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    """Repeat while Kafka is away; Unavailable after `patience_s`."""
+    deadline = time.monotonic() + patience_s
+    told = False
+    while True:
+        try:
+            return act()
+        except KafkaError as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"Kafka doesn't answer ({cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS and"
+                    " TOCSIN_KAFKA_SECURITY_PROTOCOL"
+                ) from error
+            if not told:
+                log.warning(f"Kafka doesn't answer; waiting to {what}", error=cause(error))
+                told = True
+            time.sleep(RETRY_S)
+
+
+def cause(error: Exception) -> str:
+    """On one line: some of kafka-python's errors hold the broker's whole answer."""
+    told = str(error)
+    return told if 0 < len(told) <= LONGEST_CAUSE else type(error).__name__
