@@ -60,24 +60,28 @@ def opened(url: str) -> Iterator[Database]:
         found.dispose()
 
 
-def connector(settings: Settings, url: str) -> Callable[[], Broker]:
-    """Opens the log: each call another consumer of the workers' group."""
+def connector(settings: Settings, url: str, patience_s: float | None = None) -> Callable[[], Broker]:
+    """Opens the log: each call another consumer of the workers' group. `patience_s` with a Kafka that is away; None
+    for a program's."""
     if settings.broker == "postgres":
         from monitor.broker.postgres import PostgresBroker
 
         return lambda: PostgresBroker(url, settings.topic, settings.group)
     from monitor.broker.kafka import KafkaBroker
+    from monitor.broker.kafka_cluster import PATIENCE_S
 
-    return lambda: KafkaBroker(kafka_connection(settings), settings.topic, settings.group)
+    patience_s = PATIENCE_S if patience_s is None else patience_s
+    return lambda: KafkaBroker(kafka_connection(settings), settings.topic, settings.group, patience_s=patience_s)
 
 
 @contextlib.contextmanager
 def asked_log(settings: Settings, url: str) -> Iterator[Broker]:
     """The log for a verb that asks it once, open for the block. Unavailable where it does not answer now."""
+    connect = connector(settings, url, patience_s=ANSWERS_WITHIN_S)
     if settings.broker == "kafka":
         kafka_connection(settings)  # wrong use is told before anything is asked
         answers(settings.kafka_servers)
-    broker = connector(settings, url)()
+    broker = connect()
     try:
         yield broker
     finally:

@@ -36,10 +36,14 @@ class Settings(BaseSettings):
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to talk to Kafka"
     )
-    kafka_sasl_mechanism: str | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
     kafka_username: str | None = Field(None, description="Kafka user")
     kafka_password: SecretStr | None = Field(None, description="Kafka password")
-    topic: str = Field("news.raw", description="the log's topic")
+    topic: str = Field(
+        "news.raw", pattern=r"^[A-Za-z0-9._-]{1,249}$", description="the log's topic: letters, digits, dots, _ and -"
+    )
     group: str = Field("tocsin-workers", description="the workers' consumer group")
     model: str = Field("small", description="the model a fresh database starts with: a name, a folder or a hub name")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

@@ -10,11 +10,13 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError, MetadataEmptyBrokerList
 
+from monitor.app import connector
 from monitor.broker.kafka import KafkaBroker
 from monitor.broker.kafka_cluster import LARGEST_BATCH, connection_settings, create_topic, patiently
 from monitor.broker.protocol import Message, Outgoing
 from monitor.codec import LARGEST
-from monitor.errors import UsageError
+from monitor.errors import Unavailable, UsageError
+from monitor.settings import Settings
 from tests.kafka_server import KafkaServer
 
 WAIT_S = 60.0
@@ -113,3 +115,41 @@ def test_a_cause_is_one_readable_line(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert patiently("ask for the lag", ask) == "here"
     assert len(capsys.readouterr().out) < 400
+
+
+def test_who_asks_once_is_not_kept_waiting_by_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that listens and speaks another protocol, say: programs wait for it, `tocsin status` does not."""
+
+    def away(**_settings: object) -> None:
+        raise KafkaTimeoutError("no answer")
+
+    monkeypatch.setattr("monitor.broker.kafka.KafkaConsumer", away)
+    settings = Settings(broker="kafka", kafka_servers="127.0.0.1:9")
+    asked, program = (connector(settings, "", patience_s=one)() for one in (0.1, None))
+    with pytest.raises(Unavailable, match="TOCSIN_KAFKA_SECURITY_PROTOCOL"):
+        asked.lag()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(program.lag)
+        with pytest.raises(TimeoutError):
+            waiting.result(2.0)
+        monkeypatch.setattr("monitor.broker.kafka.KafkaConsumer", lambda **_settings: _Empty())
+        assert waiting.result(10.0) == {}
+
+
+class _Empty:
+    """A consumer of a topic without partitions."""
+
+    def partitions_for_topic(self, _topic: str) -> None: ...
+
+    def end_offsets(self, _partitions: object, **_options: object) -> dict[object, int]:
+        return {}
+
+    beginning_offsets = end_offsets
+
+
+@pytest.mark.parametrize("missing", ["sasl_mechanism", "username", "password"])
+def test_a_login_that_lacks_a_part_is_named(missing: str) -> None:
+    login = {"sasl_mechanism": "PLAIN", "username": "ann", "password": "secret"}
+    with pytest.raises(UsageError, match=r"TOCSIN_KAFKA_SASL_MECHANISM.*set all three"):
+        connection_settings("127.0.0.1:9092", "SASL_SSL", **{**login, missing: None})
+    assert connection_settings("127.0.0.1:9092", "SASL_SSL", **login)["sasl_plain_username"] == "ann"

@@ -17,6 +17,15 @@ def test_a_wrong_value_names_the_setting_and_its_meaning(monkeypatch: pytest.Mon
         read_settings()
 
 
+@pytest.mark.parametrize(("name", "value"), [("TOPIC", "news raw!"), ("KAFKA_SASL_MECHANISM", "PLAINN")])
+def test_what_kafka_would_refuse_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"TOCSIN_{name}", value)
+    with pytest.raises(UsageError, match=f"TOCSIN_{name} is wrong"):
+        read_settings()
+
+
 def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

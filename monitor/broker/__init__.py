@@ -1,1 +1,1 @@
-"""Which programs hold the log: protocol, kafka, postgres."""
+"""Which programs hold the log: protocol, kafka (how its cluster is met apart), postgres."""

@@ -1,4 +1,4 @@
-"""The log on Apache Kafka: publishes with acks=all and idempotence; commits named offsets.
+"""The log on Apache Kafka. Publishes with acks=all and idempotence; commits named offsets.
 
 kafka-python's own `commit()` commits all that was polled, fetched ahead or not handled included; here only what
 `poll` handed out is ever committed. Heartbeats run on kafka-python's thread, and the poll interval is set far beyond
@@ -47,10 +47,16 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
     """See protocol.Broker. For one thread; a publisher alone joins no group."""
 
     def __init__(
-        self, connection: dict[str, Any], topic: str, group: str, *, session_timeout_ms: int = SESSION_TIMEOUT_MS
+        self,
+        connection: dict[str, Any],
+        topic: str,
+        group: str,
+        *,
+        session_timeout_ms: int = SESSION_TIMEOUT_MS,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._connection, self._topic, self._group = connection, topic, group
-        self._session_timeout_ms = session_timeout_ms
+        self._session_timeout_ms, self._patience_s = session_timeout_ms, patience_s
         self._producer: Any = None
         self._consumer: Any = None
         self._watcher: Any = None  # looks at offsets without being in the group
@@ -61,7 +67,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
         if not messages:
             return
-        self._producer = self._producer or patiently("publish", self._new_producer)
+        self._producer = self._producer or patiently("publish", self._new_producer, self._patience_s)
         try:
             partitions = len(self._producer.partitions_for(topic) or ()) or PARTITIONS
             sent = [
@@ -76,7 +82,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             raise refusal(error, topic, messages) from error
 
     def poll(self, limit: int, timeout_s: float) -> list[Message]:
-        self._consumer = self._consumer or patiently("poll", self._new_consumer)
+        self._consumer = self._consumer or patiently("poll", self._new_consumer, self._patience_s)
         begun = time.monotonic()
         records: dict[Any, Any] = {}
         while not records:
@@ -149,7 +155,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
                 return False
             return True
 
-        if patiently("commit", attempt):
+        if patiently("commit", attempt, self._patience_s):
             self._owed.clear()
 
     def lag(self) -> dict[int, int]:
@@ -164,7 +170,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             # Never below zero: a broker may tell the ends a moment later than the commits.
             return {p.partition: max(0, ends[p] - max(committed[p] or 0, starts[p])) for p in partitions}
 
-        return patiently("ask for the lag", look)
+        return patiently("ask for the lag", look, self._patience_s)
 
     def close(self) -> None:
         for client in (self._consumer, self._watcher):

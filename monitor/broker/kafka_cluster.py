@@ -42,6 +42,11 @@ def connection_settings(
         host, _, port = server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UsageError(f"TOCSIN_KAFKA_SERVERS: {server!r} is no host:port")
+    if security_protocol.startswith("SASL") and not (sasl_mechanism and username and password):
+        raise UsageError(
+            f"TOCSIN_KAFKA_SECURITY_PROTOCOL={security_protocol} needs TOCSIN_KAFKA_SASL_MECHANISM,"
+            " TOCSIN_KAFKA_USERNAME and TOCSIN_KAFKA_PASSWORD; set all three"
+        )
     settings: dict[str, Any] = {"bootstrap_servers": found, "security_protocol": security_protocol}
     if sasl_mechanism:
         settings |= {
@@ -61,7 +66,7 @@ def create_topic(connection: dict[str, Any], topic: str) -> bool:
     except TopicAlreadyExistsError:
         return False
     except KafkaError as error:
-        raise Unavailable(f"Kafka refused to create topic {topic!r}: {error}; ask who runs it") from error
+        raise Unavailable(f"Kafka refused to create topic {topic!r}: {cause(error)}; ask who runs it") from error
     finally:
         admin.close()
     return True
@@ -105,7 +110,8 @@ def patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) -
         except KafkaError as error:
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"Kafka doesn't answer ({cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS"
+                    f"Kafka doesn't answer ({cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS and"
+                    " TOCSIN_KAFKA_SECURITY_PROTOCOL"
                 ) from error
             if not told:
                 log.warning(f"Kafka doesn't answer; waiting to {what}", error=cause(error))
