@@ -14,14 +14,14 @@ from monitor import embedded
 from monitor.broker.protocol import Broker
 from monitor.classifier.protocol import Classifier
 from monitor.entities import Companies, load_companies
-from monitor.errors import TocsinError, Unavailable
+from monitor.errors import ModelUnavailable, TocsinError, Unavailable
 from monitor.registry import find_model, read_manifest
-from monitor.rescoring import Loadable
+from monitor.rescoring import Loadable, is_another
 from monitor.settings import Settings
 from monitor.store.engine import Database, open_database, patiently, transaction
 from monitor.store.given_up import given_up
 from monitor.store.migrate import current, migrate, newest
-from monitor.store.models import ensure_service
+from monitor.store.models import ensure_service, manifest_of
 
 ANSWERS_WITHIN_S = 5.0
 
@@ -125,6 +125,28 @@ def loader(settings: Settings) -> Callable[[str], Classifier]:
         return load_classifier(version, settings.data_dir, settings.device)
 
     return load
+
+
+def worker_loader(settings: Settings, opened: Database) -> Callable[[str], Classifier]:
+    """As `loader`, but never what would mix two versions under one name.
+
+    ModelUnavailable where what is here by that name is not what the database knows by it.
+    """
+    load = loader(settings)
+
+    def load_known(version: str) -> Classifier:
+        folder = find_model(version, settings.data_dir)
+        manifest = read_manifest(folder)
+        if manifest.version != version:
+            raise ModelUnavailable(f"{folder} holds {manifest.version}, not {version}; give the folder another name")
+        known = patiently("learn what it knows of a version", lambda: manifest_of(opened, version))
+        if is_another(manifest, known):
+            raise ModelUnavailable(
+                f"{folder} holds other weights than the {version} in service; bring those here under its name"
+            )
+        return load(version)
+
+    return load_known
 
 
 def version(settings: Settings, name: str) -> Loadable:

@@ -5,9 +5,9 @@ Batch by batch, each kept in one transaction: memory is bounded, and what was st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monitor.classifier.protocol import Classifier
 from monitor.errors import UsageError
@@ -53,13 +53,17 @@ def rescore_stored(database: Database, model: Loadable, since: datetime, clock: 
 
 def introduce(database: Database, manifest: Manifest, now: datetime) -> None:
     """Make a version known. UsageError where one of that name, but of other weights, has judged news here."""
-    known = manifest_of(database, manifest.version)
-    ours, theirs = (said.get("weights_sha256") for said in (manifest.everything, known or {}))
-    if ours and theirs and ours != theirs:
+    if is_another(manifest, manifest_of(database, manifest.version)):
         raise UsageError(
             f"this database knows another {manifest.version} of other weights; give the new one a name of its own"
         )
     register(database, manifest.version, manifest.everything, now)
+
+
+def is_another(manifest: Manifest, known: Mapping[str, Any] | None) -> bool:
+    """Of other weights than what a database knows by its name."""
+    ours, theirs = (said.get("weights_sha256") for said in (manifest.everything, known or {}))
+    return bool(ours and theirs and ours != theirs)
 
 
 def to_do(database: Database, version: str, since: datetime, now: datetime) -> Coverage:

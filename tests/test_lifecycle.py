@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor import app as wiring
+from monitor.errors import ModelUnavailable
 from monitor.registry import read_manifest, shipped_folder
 from monitor.settings import Settings
 from monitor.store.counts import recount
@@ -31,10 +32,10 @@ def empty_bench(database_url: str) -> Iterator[Bench]:
     database.dispose()
 
 
-def copy_as(version: str, data_dir: Path) -> None:
-    folder = data_dir / "models" / version
+def copy_as(name: str, data_dir: Path, **changed: str) -> None:
+    folder = data_dir / "models" / name
     shutil.copytree(shipped_folder() / "small", folder)
-    manifest = json.loads((folder / "manifest.json").read_text()) | {"version": version}
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"version": name} | changed
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -51,7 +52,7 @@ def test_real_weights_are_promoted_and_rolled_back_and_no_article_goes_unjudged(
         return wiring.version(settings, name)
 
     bench.publish([encode(raw(n)) for n in range(20)])
-    with running(bench.worker(wiring.loader(settings), batch_articles=4)):
+    with running(bench.worker(wiring.worker_loader(settings, bench.database), batch_articles=4)):
         bench.wait("SELECT count(*) FROM articles", [(20,)])
         told_in_service = []
 
@@ -75,3 +76,19 @@ def test_real_weights_are_promoted_and_rolled_back_and_no_article_goes_unjudged(
     assert same[0][0] >= 29
     assert same[0][1], "the same weights say the same of the same text, in service and re-scored"
     assert not list(recount(bench.database))
+
+
+def test_other_weights_under_the_name_in_service_judge_nothing(empty_bench: Bench, tmp_path: Path) -> None:
+    """As by a copy that was changed but not renamed: two workers would judge differently under one name."""
+    bench, settings = empty_bench, Settings(data_dir=tmp_path, device="cpu")
+    shipped = wiring.first_model(settings, bench.database, NOW)
+    load = wiring.worker_loader(settings, bench.database)
+    copy_as(shipped, tmp_path, weights_sha256="0" * 64)
+    with pytest.raises(ModelUnavailable, match=f"holds other weights than the {shipped} in service"):
+        load(shipped)
+    shutil.rmtree(tmp_path / "models")
+    copy_as(shipped, tmp_path, version="another")
+    with pytest.raises(ModelUnavailable, match=f"holds another, not {shipped}"):
+        load(shipped)
+    shutil.rmtree(tmp_path / "models")
+    assert load(shipped).version == shipped

@@ -18,7 +18,7 @@ from monitor.errors import UsageError
 from monitor.store.engine import Database
 from monitor.store.labels import Label, LabelledText, Origin, Task, add_labels, labels
 from monitor.store.read_unlabelled import judged_stories, stored_articles
-from monitor.types import SENTIMENTS
+from monitor.types import SENTIMENTS, TaggedArticle
 from training.queue import Asked, Candidate, queue
 from training.tell import Tell
 
@@ -27,6 +27,8 @@ MOST_STORIES = 50_000
 BATCH = 200
 """Labels kept in one transaction: counts are locked meanwhile."""
 SHOWN = 5
+FIRST_YEAR = 1970
+"""Times of another are slips; the first days of year 1 could be kept, but never be read again."""
 
 
 def write_queue(database: Database, out: TextIO, size: int, days: int, seed: int, now: datetime) -> int:
@@ -117,6 +119,11 @@ def import_labels(
     given, faults = read_labels(lines, topics, who, now)
     known = stored_articles(database, list({one.article for one in given}))
     faults += [f"no article {one!r} in this database" for one in {one.article for one in given} - set(known)]
+    faults += [
+        f"article {one.article!r} names no company {one.company!r}"
+        for one in given
+        if one.company and one.article in known and one.company not in _named_in(known[one.article])
+    ]
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise UsageError("nothing was kept: " + "; ".join(faults[:SHOWN]) + more)
@@ -125,6 +132,10 @@ def import_labels(
         add_labels(database, fresh[start : start + BATCH])
         tell(f"{min(start + BATCH, len(fresh)):,} of {len(fresh):,}")
     return len(fresh)
+
+
+def _named_in(article: TaggedArticle) -> set[str]:
+    return {mention.company for mention in article.mentions}
 
 
 def _new(given: Sequence[Label], kept: Sequence[Label]) -> Iterator[Label]:
@@ -179,14 +190,21 @@ def labels_of(fields: Any, topics: Sequence[str], who: str, now: datetime) -> It
         if task != "topic" and value not in SENTIMENTS:
             raise ValueError(f"a sentiment is one of {', '.join(SENTIMENTS)}, not {value!r}")
         yield Label(
-            article=fields["article"],
+            article=_storable(fields["article"]),
             task=task,
             value=value,
-            company=company,
+            company=company and _storable(company),
             origin=origin,
-            who=str(fields.get("who") or who),
+            who=_storable(str(fields.get("who") or who)),
             at=at,
         )
+
+
+def _storable(said: str) -> str:
+    """Postgres keeps no NUL, UTF-8 no lone surrogate."""
+    if "\x00" in said or any("\ud800" <= letter <= "\udfff" for letter in said):
+        raise ValueError(f"{said!r} holds what no text can")
+    return said
 
 
 def _time(said: Any, now: datetime) -> datetime:
@@ -195,6 +213,8 @@ def _time(said: Any, now: datetime) -> datetime:
     at = datetime.fromisoformat(str(said))
     if at.tzinfo is None:
         raise ValueError(f"{said!r} names no time zone")
+    if at.year < FIRST_YEAR:
+        raise ValueError(f"{said!r} lies before {FIRST_YEAR}")
     return min(at, now)
 
 

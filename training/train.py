@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -204,5 +205,17 @@ def resumable(checkpoints: Path, asked: Mapping[str, Any]) -> str | None:
         )
     checkpoints.mkdir(parents=True, exist_ok=True)
     stated.write_text(json.dumps(asked), encoding="utf-8")
+    for checkpoint in checkpoints.glob("checkpoint-*"):
+        if not _is_whole(checkpoint):
+            shutil.rmtree(checkpoint)
     found: str | None = get_last_checkpoint(str(checkpoints))  # type: ignore[no-untyped-call]
     return found
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """The Trainer writes its state last: a kill while it saves leaves a checkpoint without, beside the one before."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -74,7 +74,7 @@ def worker() -> None:
         Worker(
             database,
             wiring.connector(settings, url),
-            wiring.loader(settings),
+            wiring.worker_loader(settings, database),
             wiring.companies(settings),
             settings.batch_articles,
         ).run(stop)

@@ -16,6 +16,7 @@ from monitor.store.labels import Label, add_labels, labels
 from monitor.store.models import topics_in_service
 from monitor.store.save import save
 from tests.contracts.test_store import ACME, BAD, BOLT, GOOD, MEH, NOW, article, database, everything, judged
+from training import label_lines
 from training.data import examples_of
 from training.label_lines import export_labels, import_labels, write_queue
 
@@ -108,10 +109,18 @@ def test_an_export_is_imported_elsewhere_word_for_word_and_a_second_time_changes
         ({"article": "a1", "sentiment": "negative", "at": "2026-11-24"}, "names no time zone"),
         ({"article": "a1", "sentiment": "negative", "companies": ["ACME"]}, "companies is an object"),
         ({"article": "zz", "sentiment": "negative"}, "no article 'zz'"),
+        ({"article": "a1", "companies": {"BOLT": "negative"}}, "names no company 'BOLT'"),
+        ({"article": "a1\x00", "sentiment": "negative"}, "holds what no text can"),
+        ({"article": "a1", "sentiment": "negative", "who": "\ud800"}, "holds what no text can"),
+        ({"article": "a1", "companies": {"\x00": "negative"}}, "holds what no text can"),
+        ({"article": "a1", "sentiment": "negative", "at": "0001-01-01T00:00:00+14:00"}, "lies before 1970"),
     ],
 )
-def test_one_bad_line_is_named_and_nothing_is_kept(database: Database, line: Any, why: str) -> None:
+def test_one_bad_line_is_named_and_nothing_is_kept(
+    database: Database, line: Any, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(database, [judged(article(1))], [], [], NOW)
+    monkeypatch.setattr(label_lines, "BATCH", 1)  # a fault behind the first batch is found before that is kept
     with pytest.raises(UsageError, match="nothing was kept") as caught:
         take_in(database, [{"article": "a1", "sentiment": "positive"}, line])
     assert why in str(caught.value)

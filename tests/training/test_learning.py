@@ -145,6 +145,18 @@ def test_a_killed_training_goes_on_and_ends_with_the_weights_of_an_unkilled_one(
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
+def test_a_run_killed_while_it_saved_goes_on_from_the_checkpoint_before(tmp_path: Path) -> None:
+    from training.train import resumable
+
+    for number, state in ((8, "{}"), (12, '{"epoch": 1.'), (16, None)):
+        (half := tmp_path / f"checkpoint-{number}").mkdir()
+        (half / "model.safetensors").write_bytes(b"weights")
+        if state is not None:
+            (half / "trainer_state.json").write_text(state)
+    assert resumable(tmp_path, {}) == str(tmp_path / "checkpoint-8")
+    assert [one.name for one in tmp_path.glob("checkpoint-*")] == ["checkpoint-8"]
+
+
 def test_checkpoints_of_another_configuration_or_other_data_are_refused(tmp_path: Path) -> None:
     from training.train import resumable
 
