@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -11,17 +12,19 @@ import pytest
 from monitor.alerts import budget
 from monitor.alerts.past import Past, Verdict, calibrated, try_rule
 from monitor.alerts.rules import Rule, levels_of
+from monitor.alerts.watch import HISTORY
 from tests.benchmarks.replays import stored
 from tests.benchmarks.worlds import DAY, world
 
 SCOPES, WEEKS = 16, 12
-HALF = WEEKS * 7 * DAY // 2
+KNOWN_WEEKS = HISTORY // timedelta(weeks=1)
 
 
 @pytest.fixture(scope="module")
 def past() -> Past:
     """Sixteen scopes, no real surge among them, as the past of a rule that may ring eight times a week."""
-    return stored(world(41, SCOPES, WEEKS, with_surges=False), Rule(budget=8.0, shapes=("company",)), 2 * HALF)
+    weeks = KNOWN_WEEKS + WEEKS
+    return stored(world(41, SCOPES, weeks, with_surges=False), Rule(budget=8.0, shapes=("company",)), weeks * 7 * DAY)
 
 
 def first_half(past: Past) -> Past:

@@ -15,7 +15,7 @@ from monitor.alerts.past import Past, past_of
 from monitor.alerts.rules import Rule
 from monitor.alerts.series import changes, episodes
 from monitor.alerts.state import Levels
-from monitor.alerts.watch import Tally
+from monitor.alerts.watch import HISTORY, Tally
 from monitor.types import BUCKET
 from tests.benchmarks.worlds import BUCKET_S, World
 
@@ -49,7 +49,7 @@ def row_of(scope: str) -> int:
 
 
 def stored(sky: World, rule: Rule, until: int) -> Past:
-    """The first buckets of a world as the stored past of a rule."""
+    """The first buckets of a world as the stored past of a rule, what was normal before it known as in production."""
     first = datetime.fromtimestamp(float(sky.at[0]), UTC)
     tallies = [
         Tally(scope, first + int(column) * BUCKET, int(sky.total[row, column]), int(sky.negative[row, column]), 0, 0)
@@ -57,7 +57,8 @@ def stored(sky: World, rule: Rule, until: int) -> Past:
         for column in np.flatnonzero(sky.total[row, :until])
     ]
     stories = {scope: Stories(scope, sky.at, sky.negative[row]) for row, scope in enumerate(sky.bank().scopes)}
-    return past_of(rule, tallies, stories, first, first + timedelta(seconds=until * BUCKET_S))
+    known, end = first + HISTORY, first + timedelta(seconds=until * BUCKET_S)
+    return past_of(rule, tallies, stories, known, end, begin=first)
 
 
 class Stories(Sequence[Evidence]):
