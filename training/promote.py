@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.classifier.protocol import Classifier
-from monitor.errors import TocsinError, UsageError
+from monitor.errors import ModelUnavailable, TocsinError, UsageError
 from monitor.rescoring import HISTORY, Clock, Loadable, catch_up, introduce, rescore_stored
 from monitor.store.engine import Database
 from monitor.store.labels import LabelledText, labels
@@ -68,12 +68,30 @@ def promote(
         return
     reasons: tuple[str, ...] = ("the database's first model",)
     if before is not None:
-        verdict = weigh(database, candidate, champion(before), gate_split, force, tell)
+        verdict = _against(database, candidate, before, champion, gate_split, force, tell)
         reasons = verdict.reasons
         if not verdict.promoted:
             raise TocsinError(f"{before} stays in service, {version} does not pass: " + "; ".join(reasons))
         tell(f"{version} passes: " + "; ".join(reasons))
     _flip(database, candidate, before, who, "; ".join(reasons), clock, tell, settle_s)
+
+
+def _against(
+    database: Database,
+    candidate: Loadable,
+    before: str,
+    champion: Callable[[str], Loadable],
+    gate_split: Sequence[Example],
+    force: str,
+    tell: Tell,
+) -> Verdict:
+    try:
+        found = champion(before)
+    except ModelUnavailable as error:
+        if not force.strip():
+            return Verdict(False, (f"{error}; bring it here to be compared with, or say why not with --force REASON",))
+        return Verdict(True, (f"forced, compared with nothing ({error}): {force.strip()}",))
+    return weigh(database, candidate, found, gate_split, force, tell)
 
 
 def roll_back(

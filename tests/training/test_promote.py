@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from monitor.errors import TocsinError, UsageError
+from monitor.errors import ModelUnavailable, TocsinError, UsageError
 from monitor.rescoring import Loadable
 from monitor.store.counts import recount
 from monitor.store.engine import Database
@@ -74,6 +74,8 @@ class Desk:
     """What happens when a line that holds these words is told."""
 
     def find(self, name: str) -> Loadable:
+        if name not in self.versions:
+            raise ModelUnavailable(f"no model {name!r} is here")
         return loadable(self.versions[name])
 
     def tell(self, line: str) -> None:
@@ -128,6 +130,17 @@ def test_few_audits_or_no_gate_split_ask_for_a_reason_which_is_kept_with_who_and
     newest = service_history(desk.database)[0]
     assert newest.reason.endswith(": the new desk starts today")
     assert (newest.who, newest.since) == ("ann", NOW)
+
+
+def test_a_version_whose_files_are_lost_can_be_followed_for_a_reason_alone(desk: Desk) -> None:
+    news(desk.database, 30)
+    del desk.versions["one"]
+    with pytest.raises(TocsinError, match=r"no model 'one' is here; bring it here .* --force REASON"):
+        desk.promote("better")
+    desk.promote("better", force="the disk is gone")
+    assert service_history(desk.database)[0].reason.endswith(
+        "compared with nothing (no model 'one' is here): the disk is gone"
+    )
 
 
 def test_what_the_old_version_saves_after_the_flip_is_judged_by_the_new_one(desk: Desk) -> None:
