@@ -20,11 +20,6 @@ from monitor.store.watchlists import WatchList
 SILENCES_KEPT = timedelta(days=7)
 
 
-@st.cache_data(ttl=LIVE_TTL_S, max_entries=4, show_spinner=False)
-def running_episodes(limit: int = 50) -> list[SeenEpisode]:
-    return read_episodes.running_episodes(database(), limit)
-
-
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
 def wanted_episodes(wanted: Wanted, *, over: bool, limit: int) -> tuple[int, list[SeenEpisode]]:
     return read_episodes.wanted_episodes(database(), wanted, over=over, limit=limit)
@@ -87,7 +82,7 @@ def channel_states() -> list[ChannelState]:
 
 def forget_alerts() -> None:
     """After a write: the next read asks the database."""
-    for cached in (running_episodes, wanted_episodes, episode, verdicts, silences, given_up, told, waiting):
+    for cached in (wanted_episodes, episode, verdicts, silences, given_up, told, waiting):
         cached.clear()
 
 

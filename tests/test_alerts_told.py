@@ -22,6 +22,17 @@ def world(database_url: str) -> Iterator[World]:
         yield one
 
 
+def dead_feed(world: World) -> None:
+    """One that has failed for three hours and used to bring something every ten minutes."""
+    with transaction(world.database) as tx:
+        tx.execute(
+            text("""INSERT INTO feeds (name, url, kind, publisher, family, cadence_s, failures, error, articles, ok_at,
+                    article_at, gaps_s) VALUES ('quay', 'https://quay.example', 'news', 'Quay', 'Quay', 300, 9,
+                    'HTTP 503', 900, :at, :at, '{600,600,600,600,600}')"""),
+            {"at": world.at - timedelta(hours=3)},
+        )
+
+
 def test_a_restart_in_mid_episode_tells_nothing_twice_and_still_ends_it(world: World) -> None:
     world.crisis()
     world.tick(5)
@@ -65,13 +76,7 @@ def test_growth_names_what_is_missing_then_and_shows_what_is_new_first(world: Wo
     world.crisis()
     world.save([world.article("C1", world.at, house, BAD, headline="the first of all") for house in HOUSES[1:]])
     world.tick(90)
-    with transaction(world.database) as tx:
-        tx.execute(
-            text("""INSERT INTO feeds (name, url, kind, publisher, family, cadence_s, failures, error, articles, ok_at,
-                    article_at, gaps_s) VALUES ('quay', 'https://quay.example', 'news', 'Quay', 'Quay', 300, 9,
-                    'HTTP 503', 900, :at, :at, '{600,600,600,600,600}')"""),
-            {"at": world.at - timedelta(hours=3)},
-        )
+    dead_feed(world)
     world.crisis(stories=150)
     world.tick(15)
     told = world.rows("SELECT message->'after'->>-1, message->'stories'->0->>'title' FROM outbox ORDER BY id")
@@ -122,13 +127,7 @@ def test_an_alert_that_is_over_before_its_silence_ends_is_kept_but_not_told(worl
 
 
 def test_a_dead_feed_holds_back_the_all_clear_and_is_named_in_the_alarm(world: World) -> None:
-    with transaction(world.database) as tx:
-        tx.execute(
-            text("""INSERT INTO feeds (name, url, kind, publisher, family, cadence_s, failures, error, articles, ok_at,
-                    article_at, gaps_s) VALUES ('quay', 'https://quay.example', 'news', 'Quay', 'Quay', 300, 9,
-                    'HTTP 503', 900, :at, :at, '{600,600,600,600,600}')"""),
-            {"at": world.at - timedelta(hours=3)},
-        )
+    dead_feed(world)
     world.crisis()
     world.tick(5)
     assert world.told() == ["first"]

@@ -9,7 +9,7 @@ from dashboard.filters import View, movers_window, params
 from dashboard.heat import heat
 from dashboard.markup import Kpi
 from dashboard.usual import LEAST_WEEKS, WEEKS, movers
-from monitor.store.read_episodes import Wanted
+from monitor.store.read_episodes import SeenEpisode, Wanted
 from monitor.store.reads import WEEK, Service
 
 MOVERS = 9
@@ -45,20 +45,25 @@ def trends(service: Service, view: View) -> None:
 @parts.by_itself(every="5s")
 def alert_strip() -> None:
     """What rings now, one line each; this part runs again by itself."""
-    running = alert_data.running_episodes(STRIP_ALERTS + 1)
-    if not running:
+    count, rarest = _open_alerts()
+    if not rarest:
         return
     names, zone, now = data.company_names(), parts.zone(), data.now()
-    st.html("".join(telling.alert_line(seen, names, zone, now) for seen in running[:STRIP_ALERTS]))
-    if len(running) > STRIP_ALERTS:
+    st.html("".join(telling.alert_line(seen, names, zone, now) for seen in rarest))
+    if count > len(rarest):
         st.html(f'<div class="t-note">{markup.link("More alerts are open", "alerts")}</div>')
+
+
+def _open_alerts() -> tuple[int, list[SeenEpisode]]:
+    """How many, and the rarest of them."""
+    return alert_data.wanted_episodes(Wanted(), over=False, limit=STRIP_ALERTS)
 
 
 def _state() -> list[Kpi]:
     """What rings, and whether the sources speak: a silent feed is told, not hidden."""
     feeds = health.judge(data.feeds(), data.now())
     good = sum(one.state == "ok" for one in feeds)
-    running, _ = alert_data.wanted_episodes(Wanted(), over=False, limit=1)
+    running, _ = _open_alerts()
     bad = [f"{count} {state}" for state in ("failing", "late") if (count := sum(one.state == state for one in feeds))]
     return [
         Kpi("Open alerts", str(running), "none rings" if not running else "ringing now", href="alerts"),

@@ -157,9 +157,9 @@ def _loud(
 
 def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = (), *, since: datetime | None = None) -> Trial:
     """Every episode that the rule would have opened at these levels, of events that began in the past or `since`."""
-    begin = max(past.since, since or past.since)
+    asked = replace(past, since=max(past.since, since or past.since))
     found = _Run(past, levels).episodes()
-    before = {one.incident for one, _ in found.values() if one.opened_at < begin}
+    before = {one.incident for one, _ in found.values() if one.opened_at < asked.since}
     counted = {id: one for id, one in found.items() if one[0].incident not in before}
     stories = {id: evidence for id, (_, evidence) in counted.items()}
     episodes = tuple(sorted((one for one, _ in counted.values()), key=lambda one: one.opened_at))
@@ -167,9 +167,8 @@ def try_rule(past: Past, levels: Levels, verdicts: Sequence[Verdict] = (), *, si
     for one in episodes:
         if (said := _verdict(one, verdicts)) is not None:
             marks[one.incident] = said or marks.get(one.incident, False)
-    weeks = max((past.until - begin) / timedelta(weeks=1), 1e-9)
-    rate = (len({one.incident for one in episodes}) - sum(marks.values())) / weeks
-    return Trial(episodes, stories, levels.open, rate, marks, weeks, past.until - begin >= LEAST_PAST)
+    rate = (len({one.incident for one in episodes}) - sum(marks.values())) / asked.weeks
+    return Trial(episodes, stories, levels.open, rate, marks, asked.weeks, asked.is_long_enough)
 
 
 def _verdict(episode: Episode, verdicts: Sequence[Verdict]) -> bool | None:

@@ -78,7 +78,6 @@ LEFT JOIN LATERAL (SELECT f.verdict FROM feedback f WHERE f.episode = e.id AND f
                    ORDER BY f.id DESC LIMIT 1) verdict ON true
 LEFT JOIN LATERAL (SELECT f.who FROM feedback f WHERE f.episode = e.id ORDER BY f.id LIMIT 1) acknowledged ON true
 """
-_RUNNING = text(_EPISODES + "WHERE e.phase <> 'closed' ORDER BY e.peak DESC, e.opened_at DESC LIMIT :limit")
 _STATES: dict[State | None, str] = {
     None: "",
     "open": "AND e.phase <> 'closed'",
@@ -94,11 +93,6 @@ _WANTED = """WHERE (e.phase = 'closed') = :over
        OR starts_with(e.scope, :scope || '|') OR right(e.scope, length(:scope) + 1) = '|' || :scope)
 """
 _ONE = text(_EPISODES + "WHERE e.id = :id")
-
-
-def running_episodes(engine: Engine, limit: int = 50) -> list[SeenEpisode]:
-    """Those not yet closed, the rarest first."""
-    return [_seen(row) for row in read(engine, _RUNNING, {"limit": limit})]
 
 
 def wanted_episodes(engine: Engine, wanted: Wanted, *, over: bool, limit: int) -> tuple[int, list[SeenEpisode]]:
