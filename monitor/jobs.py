@@ -45,7 +45,7 @@ Clock = Callable[[], datetime]
 
 
 class JobsEnded(TocsinError):
-    """A job failed or the election was lost; the process ends and may be started again."""
+    """A job failed; the process ends and may be started again."""
 
 
 class Job(NamedTuple):
@@ -190,17 +190,34 @@ def run_jobs(
     clock: Clock = lambda: datetime.now(UTC),
     log_trim: Callable[[datetime], None] | None = None,
 ) -> None:
-    """Wait to be elected, then run the schedule until `stop` is set. JobsEnded if a job fails or the seat is lost."""
-    jobs = make_jobs(settings, url, lag, clock, log_trim)
-    with election.candidacy(url) as seat:
-        while not seat.try_win():
-            log.info("another jobs process is elected; waiting")
-            if stop.wait(election.ASK_EVERY_S):
-                return
-        with transaction(jobs.database) as tx:
-            seed_default_rule(tx, clock())
-        log.info("elected", channels=list(jobs.evaluator.channels))
-        _run(jobs, seat, stop)
+    """Wait to be elected, then run the schedule; elected anew after the database was away. Until `stop` is set.
+
+    JobsEnded if a job fails, Unavailable where the database stays away.
+    """
+    while not stop.is_set():
+        jobs = make_jobs(settings, url, lag, clock, log_trim)
+        try:
+            with election.candidacy(url, stop.is_set) as seat:
+                _serve(jobs, seat, stop)
+        except election.SeatLost as lost:  # another may have it by now, so what was known of episodes is read again
+            log.warning("standing for election again", cause=str(lost))
+        except Unavailable:
+            if not stop.is_set():
+                raise
+        finally:
+            jobs.postman.close()
+            jobs.database.dispose()
+
+
+def _serve(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
+    while not seat.try_win():
+        log.info("another jobs process is elected; waiting")
+        if stop.wait(election.ASK_EVERY_S):
+            return
+    with transaction(jobs.database) as tx:
+        seed_default_rule(tx, jobs.clock())
+    log.info("elected", channels=list(jobs.evaluator.channels))
+    _run(jobs, seat, stop)
 
 
 def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
@@ -227,13 +244,10 @@ def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
     scheduler.start()
     try:
         while not stop.wait(0.2) and not over.is_set():
-            if not seat.is_held():
-                raise JobsEnded("the jobs' lock was lost with its connection; start the program again")
+            seat.hold()
     finally:
         jobs.over.set()
         scheduler.shutdown(wait=True)
-        jobs.postman.close()
-        jobs.database.dispose()
     if failures:
         raise JobsEnded(f"the job {failures[0].job_id!r} failed: {failures[0].exception}") from failures[0].exception
 

@@ -55,7 +55,7 @@ def _run(settings: Settings, stop: threading.Event) -> None:
 def keep_running(
     programs: Programs, commands: Mapping[str, Sequence[str]], stop: threading.Event, pause_s: float = PAUSE_S
 ) -> None:
-    """Start again whatever ends, until `stop` is set: jobs end by design when a job fails or their seat is lost."""
+    """Start again whatever ends, until `stop` is set: jobs end by design when a job fails."""
     started: dict[str, list[float]] = defaultdict(lambda: [time.monotonic()])
     while not stop.wait(0.2):
         for ended in programs.ended():

@@ -1,4 +1,4 @@
-"""The jobs program: elected, alone, started anew after a failure, and giving way when its seat is lost."""
+"""The jobs program: elected, alone, started anew after a failure, and elected again when its seat is lost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -25,6 +26,7 @@ from monitor.settings import Settings
 from monitor.store import outbox
 from monitor.store.engine import Database, open_database, transaction
 from monitor.store.locks import Lock
+from tests.conftest import ask
 
 # apprise imports it for a fallback of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -119,14 +121,58 @@ def test_of_two_jobs_programs_one_works_and_the_other_takes_over(
         second.end()
 
 
-def test_losing_the_seat_ends_the_program(database: Database, database_url: str, tmp_path: Path) -> None:
+def test_a_database_that_went_away_and_came_back_is_worked_on_again(
+    database: Database, database_server: str, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     running = Running(settings(tmp_path), database_url)
-    until(lambda: value(database, "SELECT count(*) FROM rules") == 1)
-    holder = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = {int(Lock.JOBS)}"  # noqa: S608
-    assert value(database, holder)
-    running.thread.join(15)
-    assert isinstance(running.error, JobsEnded)
-    assert "lock was lost" in str(running.error)
+    try:
+        until(lambda: value(database, "SELECT count(*) FROM rules") == 1)
+        name = value(database, "SELECT current_database()")
+        ask(
+            database_server,
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",  # noqa: S608
+        )
+        time.sleep(3)  # longer than the seat is trusted unasked
+        ask(database_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        with transaction(database) as tx:
+            outbox.post(tx, "console", "a", NOTE, datetime.now(UTC))
+        until(lambda: value(database, "SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL") == 1)
+        seats = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = "
+        assert value(database, f"{seats}{int(Lock.JOBS)}") == 1
+    finally:
+        running.end()
+    assert running.error is None
+    assert "Feed quay is silent" in capsys.readouterr().out
+
+
+def test_a_lost_seat_is_given_to_who_waits_for_it(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.store.election.ASK_EVERY_S", 0.1)
+    running = Running(settings(tmp_path), database_url)
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as another:
+        try:
+            until(lambda: value(database, "SELECT count(*) FROM rules") == 1)
+            evaluated = "SELECT max(at) FROM marks WHERE name = 'evaluated'"
+            holder = f"FROM pg_locks WHERE locktype = 'advisory' AND objid = {int(Lock.JOBS)}"
+            another.execute(f"SELECT pg_terminate_backend(pid) {holder}")  # type: ignore[arg-type]
+            another.execute("SELECT pg_advisory_lock(%s)", [int(Lock.JOBS)])
+            time.sleep(3)
+            then = value(database, evaluated)
+            time.sleep(1)
+            assert value(database, evaluated) == then, "two are at work"
+        finally:
+            running.end()
+    assert running.error is None
+
+
+def test_a_database_that_is_away_ends_no_program_that_is_being_stopped(tmp_path: Path) -> None:
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:9/none"
+    running = Running(settings(tmp_path), nowhere)
+    time.sleep(0.5)
+    running.end()
+    assert running.error is None
 
 
 def test_an_error_in_a_job_ends_the_program(database_url: str, tmp_path: Path) -> None:
