@@ -15,10 +15,11 @@ from monitor.broker.protocol import Broker
 from monitor.classifier.protocol import Classifier
 from monitor.entities import Companies, load_companies
 from monitor.errors import ModelUnavailable, TocsinError, Unavailable
+from monitor.patience import PATIENCE_S, patiently
 from monitor.registry import find_model, read_manifest
 from monitor.rescoring import Loadable, is_another
 from monitor.settings import Settings
-from monitor.store.engine import Database, open_database, patiently, transaction
+from monitor.store.engine import Database, open_database, transaction
 from monitor.store.given_up import given_up
 from monitor.store.migrate import current, migrate, newest
 from monitor.store.models import ensure_service, manifest_of
@@ -60,17 +61,14 @@ def opened(url: str) -> Iterator[Database]:
         found.dispose()
 
 
-def connector(settings: Settings, url: str, patience_s: float | None = None) -> Callable[[], Broker]:
-    """Opens the log: each call another consumer of the workers' group. `patience_s` with a Kafka that is away; None
-    for a program's."""
+def connector(settings: Settings, url: str, patience_s: float = PATIENCE_S) -> Callable[[], Broker]:
+    """Opens the log: each call another consumer of the workers' group. `patience_s` with a Kafka that is away."""
     if settings.broker == "postgres":
         from monitor.broker.postgres import PostgresBroker
 
         return lambda: PostgresBroker(url, settings.topic, settings.group)
     from monitor.broker.kafka import KafkaBroker
-    from monitor.broker.kafka_cluster import PATIENCE_S
 
-    patience_s = PATIENCE_S if patience_s is None else patience_s
     return lambda: KafkaBroker(kafka_connection(settings), settings.topic, settings.group, patience_s=patience_s)
 
 

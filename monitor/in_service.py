@@ -17,7 +17,8 @@ import structlog
 
 from monitor.classifier.protocol import Classifier
 from monitor.errors import ModelUnavailable
-from monitor.store.engine import Database, patiently
+from monitor.patience import patiently
+from monitor.store.engine import Database
 from monitor.store.models import in_service
 from monitor.store.workers import WorkerState, forget, tell_state
 

@@ -27,8 +27,9 @@ from monitor.entities import Companies, tag_many
 from monitor.errors import BadDeploy
 from monitor.in_service import InService
 from monitor.judging import judged
+from monitor.patience import patiently
 from monitor.station import Station
-from monitor.store.engine import Database, patiently
+from monitor.store.engine import Database
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.stories import Signed, sign_articles
 from monitor.text import clean

@@ -24,9 +24,10 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
-from monitor.broker.kafka_cluster import PATIENCE_S, RETRY_S, await_all, cause, patiently, refusal
+from monitor.broker.kafka_cluster import await_all, cause, patiently, refusal
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import UsageError
+from monitor.patience import PATIENCE_S, RETRY_S
 
 JOIN_S = 5.0
 """How long a poll goes on, whatever it was given, while the group shares its partitions: a join that ends between two

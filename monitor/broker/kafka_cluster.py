@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import structlog
 from kafka import KafkaAdminClient
 from kafka.errors import (
     AuthorizationError,
@@ -16,17 +14,16 @@ from kafka.errors import (
     TopicAlreadyExistsError,
 )
 
+from monitor import patience
 from monitor.broker.protocol import PARTITIONS, Outgoing
 from monitor.errors import TocsinError, Unavailable, UsageError
+from monitor.patience import PATIENCE_S
 
-PATIENCE_S = 300.0
-RETRY_S = 0.5
 LONGEST_CAUSE = 200
 LARGEST_BATCH = 1_048_588
 """Bytes that a topic must take at once: Kafka's own default of max.message.bytes, and more than the codec makes."""
 
 T = TypeVar("T")
-log = structlog.get_logger()
 
 
 def connection_settings(
@@ -101,22 +98,18 @@ def await_all(sent: Sequence[Any]) -> None:
 
 
 def patiently(what: str, act: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
-    """Repeat while Kafka is away; Unavailable after `patience_s`."""
-    deadline = time.monotonic() + patience_s
-    told = False
-    while True:
+    """As monitor.patience, for what raises KafkaError."""
+
+    def ask() -> T:
         try:
             return act()
         except KafkaError as error:
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"Kafka doesn't answer ({cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS and"
-                    " TOCSIN_KAFKA_SECURITY_PROTOCOL"
-                ) from error
-            if not told:
-                log.warning(f"Kafka doesn't answer; waiting to {what}", error=cause(error))
-                told = True
-            time.sleep(RETRY_S)
+            raise Unavailable(
+                f"Kafka doesn't answer ({cause(error)}); start it, or set TOCSIN_KAFKA_SERVERS and"
+                " TOCSIN_KAFKA_SECURITY_PROTOCOL"
+            ) from error
+
+    return patience.patiently(what, ask, patience_s=patience_s)
 
 
 def cause(error: Exception) -> str:

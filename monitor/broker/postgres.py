@@ -23,11 +23,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import Unavailable
+from monitor.patience import patiently
 
 IDLE_S = 0.05  # between two looks at an empty log
 BALANCE_EVERY_S = 1.0
-PATIENCE_S = 300.0  # a database restart with a recovery fits well inside
-RETRY_S = 0.5
 MEMBERS = PARTITIONS + 1
 """The second number of the members' lock; the partitions' own are 0 to PARTITIONS - 1."""
 
@@ -206,22 +205,16 @@ class PostgresBroker:
 
 
 def _patiently(what: str, act: Callable[[], T], on_error: Callable[[], None] = lambda: None) -> T:
-    """Repeat while the database is away; Unavailable after PATIENCE_S."""
-    deadline = time.monotonic() + PATIENCE_S
-    told = False
-    while True:
+    def ask() -> T:
         try:
             return act()
         except (OperationalError, psycopg.OperationalError) as error:  # COPY is the driver's own call
             on_error()
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"the database doesn't answer ({_cause(error)}); start it, then start this again"
-                ) from error
-            if not told:
-                log.warning(f"the database doesn't answer; waiting to {what}", error=_cause(error))
-                told = True
-            time.sleep(RETRY_S)
+            raise Unavailable(
+                f"the database doesn't answer ({_cause(error)}); start it, then start this again"
+            ) from error
+
+    return patiently(what, ask)
 
 
 def _cause(error: DBAPIError | psycopg.Error) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import TocsinError, Unavailable
-from monitor.store.engine import patiently
+from monitor.patience import patiently
 from monitor.store.locks import Lock
 
 ASK_EVERY_S = 5.0

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
-import structlog
 from psycopg import Cursor
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
@@ -20,8 +18,6 @@ from monitor.store.locks import Lock
 Database = Engine
 """What the rooms outside hold; SQLAlchemy stays in monitor/store."""
 
-PATIENCE_S = 300.0  # a database restart with a recovery fits well inside
-RETRY_S = 0.5
 UNDEFINED_TABLE = "42P01"
 
 # SQLAlchemy's errors, and psycopg's own where COPY uses its cursor.
@@ -29,9 +25,6 @@ _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.Int
 
 # The protocol gives no code for a connection that is refused, only the server's words.
 _NO_ENTRY = re.compile(r"FATAL: .*(does not exist|authentication failed|no pg_hba.conf entry)|no password supplied")
-
-T = TypeVar("T")
-log = structlog.get_logger(__name__)
 
 
 def open_database(url: str) -> Database:
@@ -67,22 +60,6 @@ def _is_refusal(error: BaseException) -> bool:
     """Whether the database answered, and refused what it was given: psycopg calls some of that operational, too."""
     state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
     return state[:2] in ("22", "54")  # data exception, program limit exceeded
-
-
-def patiently(what: str, act: Callable[[], T], stopped: Callable[[], bool] = lambda: False) -> T:
-    """Repeat while the database is away, and say so once. After PATIENCE_S, or if stopped, Unavailable goes on."""
-    deadline = time.monotonic() + PATIENCE_S
-    told = False
-    while True:
-        try:
-            return act()
-        except Unavailable as error:
-            if stopped() or time.monotonic() > deadline:
-                raise
-            if not told:
-                log.warning(f"the database is away; waiting to {what}", error=str(error))
-                told = True
-        time.sleep(RETRY_S)
 
 
 def lock(connection: Connection) -> Cursor[Any]:
