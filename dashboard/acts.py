@@ -15,7 +15,7 @@ from monitor.backtest_command import trial_of
 from monitor.errors import UsageError
 from monitor.markets import load_markets
 from monitor.store import engine, given_up, outbox, rules, watchlists
-from monitor.store.labels import Label, Task, add_labels
+from monitor.store.labels import Label, Origin, Task, add_labels
 
 
 def who() -> str:
@@ -53,11 +53,11 @@ def send_again() -> None:
     alert_data.forget_alerts()
 
 
-def correct(article: str, said: Sequence[tuple[Task, str, str | None]]) -> None:
+def label(article: str, said: Sequence[tuple[Task, str, str | None]], origin: Origin = "correction") -> None:
     """Keep a person's labels; counts follow in the same transaction."""
     now = data.now()
     given = [
-        Label(article=article, task=task, value=value, company=company, who=who(), at=now)
+        Label(article=article, task=task, value=value, company=company, origin=origin, who=who(), at=now)
         for task, value, company in said
     ]
     if given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import correct, parts, theme
-from dashboard.views import act, alerts, feeds, model, overview, rules, scope
+from dashboard.views import act, alerts, feeds, label, model, overview, rules, scope
 from monitor.errors import TocsinError
 
 
@@ -20,6 +20,7 @@ def main() -> None:
         st.Page(alerts.page, title="Alerts", url_path="alerts"),
         st.Page(rules.page, title="Rules", url_path="rules"),
         st.Page(feeds.page, title="Feeds and health", url_path="feeds"),
+        st.Page(label.page, title="Label", url_path="label"),
         st.Page(model.page, title="Model", url_path="model"),
         st.Page(act.page, title="An alert asks", url_path="act", visibility="hidden"),
     ]

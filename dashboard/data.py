@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import streamlit as st
@@ -11,10 +11,12 @@ import streamlit as st
 from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window, weeks_before
 from dashboard.usual import WEEKS
 from monitor import embedded
+from monitor.labelling import MOST_STORIES, Asked, queue
 from monitor.settings import Settings, read_settings
 from monitor.store import models, read_health, read_stories, reads
 from monitor.store.read_health import Agreement, DeadLetter, FeedHealth, Partition, TableSize
 from monitor.store.read_stories import Headline
+from monitor.store.read_unlabelled import judged_stories, stored_articles
 from monitor.store.reads import Cell, Family, Point, Service, Span
 from monitor.types import Kind, Sentiment
 
@@ -64,6 +66,11 @@ def company_names() -> dict[str, str]:
 @st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)
 def topics() -> list[str]:
     return reads.topics(database())
+
+
+def topics_of(service: Service) -> list[str]:
+    """What the version in service can say, in its own order; else what the news was labelled with."""
+    return service.manifest.get("topics") or topics()
 
 
 @st.cache_data(ttl=SLOW_TTL_S, max_entries=8, show_spinner=False)
@@ -190,6 +197,17 @@ def service_history() -> list[models.Service]:
 def agreement() -> list[Agreement]:
     found = service()
     return read_health.agreement(database(), found.model) if found else []
+
+
+def to_label(size: int, days: int, seed: int) -> list[Asked]:
+    """What is worth a person's word. Not cached: what was labelled a moment ago is asked no more."""
+    return queue(judged_stories(database(), now() - timedelta(days=days), MOST_STORIES), size, seed)
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=100, show_spinner=False)
+def body(article: str) -> str:
+    found = stored_articles(database(), [article])
+    return found[article].article.body if article in found else ""
 
 
 @st.cache_data(ttl=SLOW_TTL_S, max_entries=4, show_spinner=False)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.labelling import FEWEST_AUDITS
 from training.metrics import chance_of_better, class_scores, confusion, macro_f1
 
-FEWEST_AUDITS = 200
 SURE_ENOUGH = 0.95
 """Share of redrawn audit label sets on which the candidate must win."""
 CLEARLY_WORSE = 0.05
@@ -25,7 +25,7 @@ it must be clear, too: all classes of a head together raise a false alarm no mor
 (Bonferroni). `tests.benchmarks.gate` prints how often equal versions are refused.
 """
 
-MEND = "name the labelled files with --data, label what `tocsin labels queue` draws, or say why with --force REASON"
+MEND = "name the labelled files with --data, label on the dashboard's page Label, or say why with --force REASON"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,13 @@ from itertools import groupby
 from typing import Any, TextIO, get_args
 
 from monitor.errors import UsageError
+from monitor.labelling import MOST_STORIES, Asked, queue
 from monitor.store.engine import Database
 from monitor.store.labels import Label, LabelledText, Origin, Task, add_labels, labels
 from monitor.store.read_unlabelled import judged_stories, stored_articles
 from monitor.types import SENTIMENTS, TaggedArticle
-from training.queue import Asked, Candidate, queue
 from training.tell import Tell
 
-MOST_STORIES = 50_000
-"""A queue is chosen from so many of the newest stories."""
 BATCH = 200
 """Labels kept in one transaction: counts are locked meanwhile."""
 SHOWN = 5
@@ -34,22 +32,7 @@ FIRST_YEAR = 1970
 def write_queue(database: Database, out: TextIO, size: int, days: int, seed: int, now: datetime) -> int:
     """Hand out what is worth a person's word; how many."""
     stories = judged_stories(database, now - timedelta(days=days), MOST_STORIES)
-    asked = queue(
-        [
-            Candidate(
-                one.article,
-                one.topic,
-                one.topic_probability,
-                one.sentiment,
-                one.companies,
-                one.is_corrected,
-                one.is_audited,
-            )
-            for one in stories
-        ],
-        size,
-        seed,
-    )
+    asked = queue(stories, size, seed)
     if not asked:
         raise UsageError(f"no story of the last {days} days waits for a label; take more --days")
     known = stored_articles(database, [one.article for one in asked])

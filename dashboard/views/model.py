@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard import data, markup, parts
 from monitor import registry
 from monitor.errors import ModelUnavailable
+from monitor.store.read_health import Agreement
 from monitor.store.reads import Service
 
 REPORTS = ("report.md", "README.md")
@@ -67,7 +68,12 @@ def _labels() -> None:
     rows = data.agreement()
     if not rows:
         st.html(markup.empty("None yet.", "Correct a label beside any story: it counts at once."))
-        return
+    else:
+        _agreement(rows)
+    st.html(markup.note_link("Label what the model is unsure of, and a random sample", "label"))
+
+
+def _agreement(rows: Sequence[Agreement]) -> None:
     lines = [
         (escape(row.task), escape(row.origin), markup.number(row.labels), f"{row.agreed / max(1, row.labels):.0%}")
         for row in rows

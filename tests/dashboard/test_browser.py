@@ -35,6 +35,7 @@ PAGES = (
     "/alerts?episode=c0ffee000002",
     "/act?token=forged",
     "/feeds",
+    "/label",
     "/model",
     "/rules",
     "/rules?rule=new",

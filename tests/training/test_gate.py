@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.gate import FEWEST_AUDITS, Trial, decide
+from monitor.labelling import FEWEST_AUDITS
+from training.gate import Trial, decide
 
 CLASSES = ("negative", "neutral", "positive")
 LABELS = np.arange(600) % 3

@@ -7,18 +7,19 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.labelling import audit, most_worth, queue
+from monitor.store.read_unlabelled import Judged
 from monitor.types import Probabilities
-from training.queue import Candidate, audit, most_worth, queue
 
 SURE, TORN, GOOD = Probabilities(0.98, 0.01, 0.01), Probabilities(0.34, 0.33, 0.33), Probabilities(0.01, 0.01, 0.98)
 
 
-def candidate(number: int, **changed: object) -> Candidate:
-    plain = Candidate(f"a{number}", "Earnings", 0.99, SURE, {})
+def story(number: int, **changed: object) -> Judged:
+    plain = Judged(f"a{number}", "Earnings", 0.99, SURE, {}, False, False)
     return replace(plain, **changed)  # type: ignore[arg-type]
 
 
-PLAIN = [candidate(number) for number in range(300)]
+PLAIN = [story(number) for number in range(300)]
 
 
 def test_a_third_is_drawn_and_marked_and_no_article_comes_twice() -> None:
@@ -40,7 +41,7 @@ def test_the_draw_is_uniform() -> None:
 
 
 def test_a_correction_keeps_no_story_out_of_the_draw_but_out_of_the_rest() -> None:
-    corrected = [replace(one, corrected=True) for one in PLAIN]
+    corrected = [replace(one, is_corrected=True) for one in PLAIN]
     assert audit(corrected, 20, 1) == audit(PLAIN, 20, 1)
     assert all(one.is_audit for one in queue(corrected, 30))
 
@@ -48,16 +49,16 @@ def test_a_correction_keeps_no_story_out_of_the_draw_but_out_of_the_rest() -> No
 def test_an_audited_story_is_not_asked_for_again() -> None:
     first = queue(PLAIN, 30)
     done = {one.article for one in first if one.is_audit}
-    again = queue([replace(one, audited=one.article in done) for one in PLAIN], 300)
+    again = queue([replace(one, is_audited=one.article in done) for one in PLAIN], 300)
     assert not done & {one.article for one in again}
 
 
 def test_doubt_dispute_and_a_rare_topic_each_come_before_the_sure_and_usual() -> None:
     odd = [
-        candidate(1000, sentiment=TORN),
-        candidate(1001, companies={"ACME": GOOD}),
-        candidate(1002, topic="IPO"),
-        candidate(1003, topic_probability=0.3),
+        story(1000, sentiment=TORN),
+        story(1001, companies={"ACME": GOOD}),
+        story(1002, topic="IPO"),
+        story(1003, topic_probability=0.3),
     ]
     found = most_worth([*PLAIN, *odd], 4)
     assert {one.article for one, _ in found} == {one.article for one in odd}
@@ -69,8 +70,8 @@ def test_doubt_dispute_and_a_rare_topic_each_come_before_the_sure_and_usual() ->
 
 
 def test_ten_doubtful_stories_of_one_company_do_not_fill_the_queue() -> None:
-    many = [candidate(n, sentiment=TORN, companies={"ACME": TORN}) for n in range(10)]
-    others = [candidate(100 + n, topic=f"T{n}", topic_probability=0.6, companies={f"C{n}": SURE}) for n in range(5)]
+    many = [story(n, sentiment=TORN, companies={"ACME": TORN}) for n in range(10)]
+    others = [story(100 + n, topic=f"T{n}", topic_probability=0.6, companies={f"C{n}": SURE}) for n in range(5)]
     found = [one.article for one, _ in most_worth([*many, *others], 6)]
     assert len(set(found) & {one.article for one in others}) >= 4
 
@@ -80,9 +81,9 @@ def test_a_queue_is_never_longer_than_asked_nor_than_what_there_is(
     rows: list[tuple[int, float, bool]], size: int
 ) -> None:
     made = [
-        candidate(number, topic=str(topic), topic_probability=sure, audited=audited)
+        story(number, topic=str(topic), topic_probability=sure, is_audited=audited)
         for number, (topic, sure, audited) in enumerate(rows)
     ]
     asked = queue(made, size)
-    assert len(asked) <= min(size, sum(not one.audited for one in made))
+    assert len(asked) <= min(size, sum(not one.is_audited for one in made))
     assert len({one.article for one in asked}) == len(asked)
