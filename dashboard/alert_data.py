@@ -36,8 +36,8 @@ def episode(id: str) -> SeenEpisode | None:
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)
-def evidence(id: str) -> list[str]:
-    return read_episodes.evidence(database(), id)
+def evidence(id: str, limit: int) -> tuple[int, list[str]]:
+    return read_episodes.evidence(database(), id, limit)
 
 
 @st.cache_data(ttl=LIVE_TTL_S, max_entries=50, show_spinner=False)

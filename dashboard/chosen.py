@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
 from dashboard import data, drawing, markup
 from dashboard.filters import Chosen, View, chosen_of, params
-from monitor.store.read_stories import Headline
 from monitor.store.reads import Service
-from monitor.types import Sentiment
+from monitor.types import Kind, Sentiment
 
 PAGE = 25
+LONGEST_PAGE = 4
+"""Digits of a page's number."""
 SENTIMENT_CHOICES: dict[str, Sentiment | None] = {
     "Any": None,
     "Negative": "negative",
@@ -58,8 +59,8 @@ def forget(*names: str) -> None:
             del st.query_params[name]
 
 
-def behind(service: Service, view: View) -> None:
-    """The stories behind the chosen point, where one is chosen."""
+def behind(service: Service, view: View, kinds: tuple[Kind, ...] | None = None) -> None:
+    """The stories behind the chosen point, where one is chosen; of the view's kinds, or of those that were charted."""
     picked = chosen()
     if picked is None:
         return
@@ -80,7 +81,7 @@ def behind(service: Service, view: View) -> None:
                 forget("from", "to", "scope", "page")
                 st.session_state["turn"] = st.session_state.get("turn", 0) + 1
                 st.rerun()
-        story_list(service, picked, view, sentiment, "newest")
+        story_list(service, picked, view, sentiment, kinds)
 
 
 def _sentiment_choice() -> Sentiment | None:
@@ -101,22 +102,32 @@ def story_list(
     picked: Chosen,
     view: View,
     sentiment: Sentiment | None,
-    order: Literal["newest", "most told"],
-    limit: int = PAGE,
-) -> list[Headline]:
-    """One page of stories, with a way to the next where there is more."""
-    page = max(0, int(st.query_params.get("page", "0")) if st.query_params.get("page", "0").isdigit() else 0)
+    kinds: tuple[Kind, ...] | None = None,
+) -> None:
+    """One page of stories, the newest first, with a way to the next where there is more."""
+    asked = st.query_params.get("page", "0")
+    page = int(asked) if asked.isdecimal() and len(asked) <= LONGEST_PAGE else 0
     rows = data.stories(
-        service.model, picked.scope, view.kinds, picked.since, picked.until, sentiment, order, limit + 1, page * limit
+        service.model,
+        picked.scope,
+        kinds or view.kinds,
+        picked.since,
+        picked.until,
+        sentiment,
+        "newest",
+        PAGE + 1,
+        page * PAGE,
     )
+    if not rows and page:  # another filter has fewer
+        forget("page")
+        st.rerun()
     if not rows:
         st.html(markup.empty("No such stories here.", "Choose another stretch, kind or sentiment."))
-        return []
+        return
     here = st.query_params.to_dict()
-    st.html(markup.news_list(rows[:limit], view.zone, data.now(), params(view), here=here))
-    if page or len(rows) > limit:
-        _pager(page, len(rows) > limit)
-    return rows[:limit]
+    st.html(markup.news_list(rows[:PAGE], view.zone, data.now(), params(view), here=here))
+    if page or len(rows) > PAGE:
+        _pager(page, len(rows) > PAGE)
 
 
 def _pager(page: int, has_more: bool) -> None:

@@ -88,7 +88,7 @@ def newest(model: int) -> datetime | None:
 def points(model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None) -> list[Point]:
     """The window's points."""
     grain, asked = view.grain, kinds or view.kinds
-    return reads.series(database(), model, scope, asked, view.since, view.until, grain.stored, grain.step, view.origin)
+    return reads.series(database(), model, scope, asked, view.since, view.until, view.stored, grain.step, view.origin)
 
 
 @st.cache_data(ttl=20 * SLOW_TTL_S, max_entries=200, show_spinner=False)
@@ -97,7 +97,7 @@ def history(model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None =
     grain, asked = view.grain, kinds or view.kinds
     since = view.since - WEEKS[-1] * reads.WEEK - grain.step
     until = view.until - reads.WEEK + grain.step
-    return reads.series(database(), model, scope, asked, since, until, grain.stored, grain.step, view.origin)
+    return reads.series(database(), model, scope, asked, since, until, view.stored, grain.step, view.origin)
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=50, show_spinner=False)
@@ -105,7 +105,7 @@ def topic_cells(model: int, view: View) -> list[Cell]:
     grain = view.grain
     origin = view.origin if grain.heat_stored < 1440 else datetime(2001, 1, 1, tzinfo=UTC)
     return reads.topic_cells(
-        database(), model, view.kinds, view.since, view.until, grain.heat_stored, grain.heat_step, origin
+        database(), model, view.kinds, view.since, view.until, view.heat_stored, grain.heat_step, origin
     )
 
 
@@ -131,7 +131,7 @@ def moving(model: int, view: View, weeks: tuple[int, ...]) -> list[Span]:
 def before(model: int, scope: str, view: View) -> list[Span]:
     """The same window, up to four times before; what is older than the history is absent."""
     weeks = weeks_before(view, begins(model))
-    stored = view.grain.stored
+    stored = view.stored
     return reads.spans(database(), model, "these", view.kinds, view.since, view.until, stored, weeks, these=[scope])
 
 

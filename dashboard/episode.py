@@ -39,7 +39,7 @@ def show(seen: SeenEpisode) -> None:
     _chart(one)
     service = data.service()
     if service is not None and chosen.chosen():
-        chosen.behind(service, _view(one))
+        chosen.behind(service._replace(model=one.model), _view(one), one.kinds)  # what the bars count
     left, right = st.columns([1.6, 1], gap="large")
     with left:
         _stories(one)
@@ -120,18 +120,20 @@ def _words(step: timedelta) -> str:
 
 
 def _stories(one: Episode) -> None:
-    articles = alert_data.evidence(one.id)
-    st.html(markup.heading("Stories behind it", f"{len(articles)}, newest first"))
-    rows = data.named_articles(one.model, tuple(articles[:STORIES]))
+    count, articles = alert_data.evidence(one.id, STORIES)
+    st.html(markup.heading("Stories behind it", f"{markup.number(count)}, newest first"))
+    rows = data.named_articles(one.model, tuple(articles))
     if not rows:
         st.html(markup.empty("No story was kept."))
         return
     here = st.query_params.to_dict()
     st.html(markup.news_list(rows, parts.zone(), data.now(), {}, here=here))
-    if len(articles) > STORIES:
-        since, until = stamp(one.since), stamp(one.ended or data.now())
-        href = markup.scope_link(one.scope, {"scope": one.scope, "from": since, "to": until})
-        st.html(f'<div class="t-note">{len(articles) - STORIES} more, {markup.link("here they are", href)}</div>')
+    if count > STORIES:
+        until = stamp(one.ended or data.now())
+        chosen_stretch = {"scope": one.scope, "from": stamp(one.since), "to": until}
+        href = markup.scope_link(one.scope, {**chosen_stretch, "until": until if one.ended else None})
+        more = markup.number(count - STORIES)
+        st.html(f'<div class="t-note">{more} more, {markup.link("here they are", href)}</div>')
 
 
 def _publishers(one: Episode) -> None:

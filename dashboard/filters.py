@@ -78,6 +78,17 @@ class View:
     def origin(self) -> datetime:
         return midnight(self.until, self.zone)
 
+    @property
+    def stored(self) -> StoredMinutes:
+        """The roll-up that makes whole steps of the reader's day: in India midnight lies within an hour of UTC."""
+        return 5 if self.grain.stored == 60 and self.origin.minute else self.grain.stored
+
+    @property
+    def heat_stored(self) -> StoredMinutes:
+        """As `stored`; beyond a week all topics are too many to read so finely, and half an hour of a day is little."""
+        fine = self.grain.heat_stored == 60 and self.origin.minute and self.grain.length <= WEEK
+        return 5 if fine else self.grain.heat_stored
+
 
 MOVERS_COMPARED = 30
 """Scopes with the most negative stories whose weeks before are read: the bound on what the movers cost."""

@@ -24,6 +24,7 @@ from dashboard.filters import (
     moment,
     stamp,
     view_of,
+    weeks_before,
 )
 from dashboard.markup import Kpi
 from dashboard.theme import PALETTES, Palette
@@ -220,7 +221,8 @@ def pulse(service: Service, scope: str, view: View, key: str) -> Pulse | None:
 def figures(service: Service, view: View, shown: Pulse, scope: str) -> list[Kpi]:
     """The line of figures above a pulse chart, each beside what is usual."""
     before = data.before(service.model, scope, view)
-    usual_total = sum(span.total for span in before) / len(before) if before else None
+    weeks = len(weeks_before(view, data.begins(service.model)))  # `before` leaves out those without a story
+    usual_total = sum(span.total for span in before) / weeks if weeks else None
     usual_share = sum(s.negative for s in before) / max(1, sum(s.total for s in before)) if before else None
     share = shown.negative / max(1, shown.total)
     net = shown.score_sum / max(1, shown.total)

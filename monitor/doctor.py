@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from monitor.address import DASHBOARD_MEND
 from monitor.errors import TocsinError
 from monitor.settings import Settings
 
 NEEDED_DISK_GB = 2.0
+ANSWERS_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,13 @@ def _disk(settings: Settings) -> Finding:
 
 def _port(settings: Settings) -> Finding:
     address = (settings.dashboard_host, settings.dashboard_port)
-    with socket.socket() as probe:
-        taken = probe.connect_ex(address) == 0
     where = f"{address[0]}:{address[1]}"
+    try:
+        socket.create_connection(address, ANSWERS_WITHIN_S).close()
+        taken = True
+    except socket.gaierror as error:
+        return Finding("dashboard", False, f"{address[0]} is no address ({error.strerror})", DASHBOARD_MEND)
+    except OSError:
+        taken = False
     # A dashboard that runs already is no fault.
     return Finding("dashboard", True, f"{where} {'answers' if taken else 'is free'}")

@@ -48,9 +48,10 @@ def queue(stories: Sequence[Judged], size: int, seed: int = 0) -> list[Asked]:
     drawn = set(audits)
     rest = [one for one in stories if not one.is_corrected and not one.is_audited and one.article not in drawn]
     worth = [Asked(one.article, False, why) for one, why in most_worth(rest, size - len(audits))]
-    # Mixed: whoever stops halfway has labelled audits, too, and cannot tell them by their place.
+    # Mixed: whoever stops halfway has labelled audits, too, and cannot tell them by their place. Audits have the least
+    # draws of all, so their places are drawn anew.
     mixed = [Asked(article, True, "drawn at random") for article in audits] + worth
-    return sorted(mixed, key=lambda one: _draw(seed, one.article))
+    return sorted(mixed, key=lambda one: _draw(seed, f"place of {one.article}"))
 
 
 def audit(stories: Sequence[Judged], size: int, seed: int) -> list[str]:

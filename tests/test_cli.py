@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor import doctor
 from monitor.broker.postgres import PostgresBroker
 from monitor.broker.protocol import Outgoing
+from monitor.settings import Settings
 from tests.command import Command, environment_of
 
 
@@ -60,6 +62,12 @@ def test_the_doctor_names_a_variable_that_is_no_setting(command: Command, enviro
     done = command({**environment, "TOCSIN_NOTFY": "[]"}, "doctor")
     assert done.returncode == 1
     assert "MEND settings: no setting is called TOCSIN_NOTFY" in done.stdout
+
+
+@pytest.mark.parametrize("host", ["::1", "no.such.host.invalid"])
+def test_the_doctor_looks_at_any_host(host: str) -> None:
+    found = doctor._port(Settings(dashboard_host=host))
+    assert found.is_fine == (host == "::1"), str(found)
 
 
 def test_the_doctor_does_not_wait_for_what_is_away(command: Command, tmp_path: Path) -> None:

@@ -29,6 +29,12 @@ def test_a_third_is_drawn_and_marked_and_no_article_comes_twice() -> None:
     assert {one.why for one in asked if one.is_audit} == {"drawn at random"}
 
 
+def test_audits_stand_between_the_others() -> None:
+    places = [place for place, one in enumerate(queue(PLAIN, 30)) if one.is_audit]
+    assert places[-1] > 15, "whoever labels the first of a round would label audits alone"
+    assert any(place not in places for place in range(places[-1]))
+
+
 def test_the_same_seed_draws_the_same_audits_whatever_order_the_stories_come_in() -> None:
     assert audit(PLAIN, 20, 7) == audit(PLAIN[::-1], 20, 7)
     assert audit(PLAIN, 20, 7) != audit(PLAIN, 20, 8)

@@ -104,7 +104,7 @@ def around(service: Service, view: View, scope: Scope, family: Family, of: str, 
 
 def _stories(service: Service, view: View, scope: Scope) -> None:
     st.html(markup.heading("Stories", "newest first"))
-    chosen.story_list(service, Chosen(scope.key, view.since, view.until), view, None, "newest")
+    chosen.story_list(service, Chosen(scope.key, view.since, view.until), view, None)
 
 
 def _top(service: Service, view: View, scope: Scope) -> None:

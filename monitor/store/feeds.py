@@ -27,6 +27,9 @@ REMEMBERED = (
     "gaps_s",
 )
 
+STILL_ASKED = "(next_at IS NULL OR next_at > (SELECT max(asked_at) FROM feeds) - interval '6 hours')"
+"""Of a feed: it was not taken off the list. Where others are asked and it is hours overdue, no ingest knows it."""
+
 # Two workers that look at once skip each other's rows instead of waiting for them.
 _TAKE = text(
     f"""
@@ -90,10 +93,10 @@ class StoredFeedStates:
             connection.execute(_SAVE, asdict(state) | {"worker": worker, "gaps_s": list(state.gaps_s)})
 
     def all(self) -> list[FeedState]:
-        """Every source ever registered, by name."""
+        """Every source that is asked, by name."""
+        asked = text(f"SELECT name, {', '.join(REMEMBERED)} FROM feeds WHERE {STILL_ASKED} ORDER BY name")  # noqa: S608
         with transaction(self._database) as connection:
-            rows = connection.execute(text(f"SELECT name, {', '.join(REMEMBERED)} FROM feeds ORDER BY name")).mappings()  # noqa: S608
-            return [_state(dict(row)) for row in rows]
+            return [_state(dict(row)) for row in connection.execute(asked).mappings()]
 
 
 def _state(row: dict[str, Any]) -> FeedState:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from monitor.alerts.completeness import FeedFacts, Progress, Rhythm
 from monitor.alerts.episodes import Episode, Evidence
 from monitor.store.alerts import EPISODE_COLUMNS, Transaction, column_of, episode_of
+from monitor.store.feeds import STILL_ASKED
 from monitor.types import Scope
 
 
@@ -29,9 +30,9 @@ def articles_per_hour(tx: Transaction, since: datetime) -> dict[str, list[tuple[
 
 
 def feed_facts(tx: Transaction, rhythms: Mapping[str, Rhythm]) -> list[FeedFacts]:
-    rows = tx.execute(
-        text("SELECT name, cadence_s, failures, error, ok_at, article_at, gaps_s FROM feeds ORDER BY name")
-    )
+    """Of the feeds that are asked, by name."""
+    columns = "name, cadence_s, failures, error, ok_at, article_at, gaps_s"
+    rows = tx.execute(text(f"SELECT {columns} FROM feeds WHERE {STILL_ASKED} ORDER BY name"))  # noqa: S608
     return [
         FeedFacts(
             name,

@@ -115,10 +115,13 @@ def episode(engine: Engine, id: str) -> SeenEpisode | None:
     return _seen(rows[0]) if rows else None
 
 
-def evidence(engine: Engine, id: str, limit: int = 200) -> list[str]:
-    """The articles behind an episode, newest first."""
-    statement = text("SELECT article FROM episode_stories WHERE episode = :id ORDER BY at DESC LIMIT :limit")
-    return [row[0] for row in read(engine, statement, {"id": id, "limit": limit})]
+def evidence(engine: Engine, id: str, limit: int) -> tuple[int, list[str]]:
+    """How many articles are behind an episode, and the newest of them."""
+    statement = text(
+        "SELECT article, count(*) OVER () FROM episode_stories WHERE episode = :id ORDER BY at DESC LIMIT :limit"
+    )
+    rows = read(engine, statement, {"id": id, "limit": limit})
+    return (rows[0][1] if rows else 0), [row[0] for row in rows]
 
 
 def publishers(engine: Engine, id: str) -> list[tuple[str, int]]:

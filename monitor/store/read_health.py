@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from monitor.store.feeds import STILL_ASKED
 from monitor.store.reads import rows
 
 
@@ -68,10 +69,11 @@ class TableSize(NamedTuple):
 
 
 def feeds(engine: Engine) -> list[FeedHealth]:
+    """Of those that are asked, by name."""
     found = rows(
         engine,
-        """SELECT name, url, kind, publisher, cadence_s AS cadence, failures, error, articles, next_at, asked_at, ok_at,
-                  article_at, gaps_s FROM feeds ORDER BY name""",
+        f"""SELECT name, url, kind, publisher, cadence_s AS cadence, failures, error, articles, next_at, asked_at,
+                   ok_at, article_at, gaps_s FROM feeds WHERE {STILL_ASKED} ORDER BY name""",  # noqa: S608
     )
     return [FeedHealth(**dict(row._mapping) | {"cadence": timedelta(seconds=row.cadence)}) for row in found]
 

@@ -10,8 +10,10 @@ import pytest
 
 from ingest.states import FeedStates, MemoryStates
 from monitor.errors import Unavailable
-from monitor.store.engine import open_database
+from monitor.store import read_health
+from monitor.store.engine import open_database, transaction
 from monitor.store.feeds import StoredFeedStates
+from monitor.store.read_alerts import feed_facts
 from monitor.types import Feed, FeedState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -88,6 +90,26 @@ def test_workers_that_look_at_once_never_share_a_source(states: FeedStates) -> N
 
     run_together([lambda worker=f"w{number}": work(worker) for number in range(4)])
     assert sorted(taken) == names
+
+
+def test_a_source_taken_off_the_list_is_no_fault_and_an_ingest_that_is_down_is_one(database_url: str) -> None:
+    database = open_database(database_url)
+    states = StoredFeedStates(database)
+
+    def ask(name: str, at: datetime) -> None:
+        assert states.take([name], 1, "w", at, LEASE)
+        states.save(FeedState(name=name, asked_at=at, next_at=at + LEASE, error="404", failures=1), "w")
+
+    states.register([feed("kept"), feed("off"), feed("new")])
+    for name in ("kept", "off"):
+        ask(name, NOW)
+    assert {one.name for one in states.all()} == {"kept", "off", "new"}, "neither was asked since: ingest is down"
+    ask("kept", NOW + timedelta(hours=7))
+    assert {one.name for one in states.all()} == {"kept", "new"}
+    with transaction(database) as tx:
+        assert {one.name for one in feed_facts(tx, {})} == {"kept", "new"}
+    assert {one.name for one in read_health.feeds(database)} == {"kept", "new"}
+    database.dispose()
 
 
 def test_a_database_that_is_away_is_told_as_such() -> None:

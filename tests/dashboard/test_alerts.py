@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import telling
 from dashboard.episode import view_around
+from dashboard.filters import stamp
 from monitor.alerts import links
 from monitor.alerts.episodes import Episode
 from monitor.alerts.message import Message
@@ -50,6 +51,26 @@ def test_the_open_alert_is_shown_first_with_its_evidence(opened: Open) -> None:
         assert part in said
     for part in ("Nordic Desk", "https://", "console, first"):
         assert part in said
+
+
+def test_the_stories_behind_a_bar_are_those_it_counts(fresh: str) -> None:
+    """A rule of news and reports draws no comments, so none is listed; all the evidence is counted."""
+    with psycopg.connect(fresh) as connection:
+        connection.execute("UPDATE articles SET kind = 'comment' WHERE id IN (SELECT article FROM story_counts)")
+        connection.execute("UPDATE story_counts SET kind = 'comment'")
+        connection.execute(
+            """INSERT INTO episode_stories (episode, story, article, at, families)
+               SELECT %s, 's' || n, (SELECT id FROM articles LIMIT 1), now() - n * interval '1 s', '{}'
+               FROM generate_series(1, 300) n""",
+            [seed.EPISODE],
+        )
+    now = datetime.now(UTC)
+    stretch = {"from_": stamp(now - timedelta(hours=3)), "to": stamp(now + timedelta(hours=1))}
+    said = words(run_page("alerts", episode=seed.EPISODE, scope="company:NRVN", **stretch))
+    assert "No such stories here" in said
+    behind = int(re.search(r"Stories behind it<small>(\d+), newest", said)[1])  # type: ignore[index]
+    assert behind > 300
+    assert f"{behind - 40} more" in said
 
 
 def test_a_link_opens_that_very_alert(opened: Open) -> None:

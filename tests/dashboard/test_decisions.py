@@ -68,6 +68,13 @@ def test_the_windows_that_tell_what_is_usual_never_overlap() -> None:
     assert weeks_before(view_of("30d", "All", "UTC", NOW), NOW - timedelta(days=30)) == ()
 
 
+def test_a_midnight_within_an_hour_is_read_from_finer_buckets() -> None:
+    india, utc = (view_of("7d", "All", zone, NOW) for zone in ("Asia/Kolkata", "UTC"))
+    assert (india.stored, india.heat_stored, utc.stored, utc.heat_stored) == (5, 5, 60, 60)
+    quarter = view_of("90d", "All", "Asia/Kolkata", NOW)
+    assert (quarter.stored, quarter.heat_stored) == (5, 1440)
+
+
 def _history(per_hour: int) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
     past = pd.date_range(NOW - 40 * DAY, NOW, freq="1h", inclusive="left")
     table = pd.DataFrame({"total": 10.0, "negative": float(per_hour)}, index=past)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+import seed
 from conftest import Open, run_page, words
 from streamlit.testing.v1 import AppTest
 
@@ -64,6 +66,34 @@ def test_a_chosen_point_in_the_url_lists_its_stories(opened: Open) -> None:
         )
     )
     assert said.count("filing") >= 20
+
+
+def test_a_page_beyond_the_last_leads_back_to_the_first(opened: Open) -> None:
+    now = datetime.now(UTC)
+    stretch = {"from_": stamp(now - timedelta(hours=3)), "to": stamp(now + timedelta(hours=1))}
+    for page in ("40", "²", "99999999999999999999"):
+        assert ok(opened("overview", scope="company:NRVN", page=page, **stretch)).count("filing") >= 20, page
+
+
+def test_weeks_without_a_story_count_for_what_is_usual(database_url: str, point_at: Callable[[str], None]) -> None:
+    now = datetime.now(UTC)
+    seed.fill(seed.plain(database_url), now)
+    with psycopg.connect(seed.plain(database_url)) as connection:
+        connection.execute(
+            """DELETE FROM counts c USING scopes s WHERE s.id = c.scope AND s.key = 'company:NRVN'
+               AND c.at < %s - interval '9 days'""",
+            [now],
+        )
+        total = connection.execute(
+            """SELECT sum(total) FROM counts c JOIN scopes s ON s.id = c.scope WHERE s.key = 'company:NRVN'
+               AND minutes = 5 AND at >= %s - interval '8 days' AND at < %s - interval '7 days'""",
+            [now, now],
+        ).fetchone()
+    assert total is not None
+    point_at(database_url)
+    found = re.search(r">Stories<.*?usually ([0-9.]+)", words(run_page("scope", "company", company="NRVN")))
+    assert found is not None
+    assert float(found[1]) <= int(total[0] or 0) / 4 + 1
 
 
 def test_a_senseless_url_shows_the_page_all_the_same(opened: Open) -> None:
