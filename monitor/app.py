@@ -14,9 +14,9 @@ from monitor import embedded
 from monitor.broker.protocol import Broker
 from monitor.classifier.protocol import Classifier
 from monitor.entities import Companies, load_companies
-from monitor.errors import ModelUnavailable, TocsinError, Unavailable
+from monitor.errors import ModelUnavailable, TocsinError, Unavailable, UnknownModel, UsageError
 from monitor.patience import PATIENCE_S, patiently
-from monitor.registry import find_model, read_manifest
+from monitor.registry import find_model, find_version, read_manifest
 from monitor.rescoring import Loadable, is_another
 from monitor.settings import Settings
 from monitor.store.engine import Database, open_database, transaction
@@ -133,7 +133,7 @@ def worker_loader(settings: Settings, opened: Database) -> Callable[[str], Class
     load = loader(settings)
 
     def load_known(version: str) -> Classifier:
-        folder = find_model(version, settings.data_dir)
+        folder = find_version(version, settings.data_dir, settings.model)
         manifest = read_manifest(folder)
         if manifest.version != version:
             raise ModelUnavailable(f"{folder} holds {manifest.version}, not {version}; give the folder another name")
@@ -142,15 +142,26 @@ def worker_loader(settings: Settings, opened: Database) -> Callable[[str], Class
             raise ModelUnavailable(
                 f"{folder} holds other weights than the {version} in service; bring those here under its name"
             )
-        return load(version)
+        return load(str(folder))
 
     return load_known
 
 
 def version(settings: Settings, name: str) -> Loadable:
     """A version by its name, its folder or the hub. ModelUnavailable where its artefacts are not here."""
-    folder = find_model(name, settings.data_dir)
+    folder = find_version(name, settings.data_dir, settings.model)
     return Loadable(read_manifest(folder), lambda: loader(settings)(str(folder)))
+
+
+def candidate(settings: Settings, name: str) -> Loadable:
+    """As `version`, of one that shall serve. UsageError where workers would not find it: they know it by its name."""
+    found = version(settings, name)
+    try:
+        find_version(found.manifest.version, settings.data_dir, settings.model)
+    except UnknownModel as error:
+        home = settings.data_dir / "models" / found.manifest.version
+        raise UsageError(f"workers find {found.manifest.version} only in {home}; copy {name} there") from error
+    return found
 
 
 def clock() -> datetime:

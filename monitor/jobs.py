@@ -137,13 +137,12 @@ class Jobs:
         """Rules not measured this week -> the level that keeps their budget on the stored past."""
         now = self.clock()
         with transaction(self.database) as tx:
-            stale = [one.rule for one in rules(tx) if one.enabled and needs_measuring(one, now)]
-        for rule in stale:
+            stale = [one for one in rules(tx) if one.enabled and needs_measuring(one, now)]
+        for one in stale:
             with transaction(self.database) as tx:
-                found = measure(tx, rule, self.evaluator.markets, now)
-                if found is not None:
-                    set_level(tx, rule.id, found.level, found.rate, now)
-                    log.info("measured", rule=rule.name, level=found.level, false_a_week=found.rate)
+                found = measure(tx, one.rule, self.evaluator.markets, now)
+                if found is not None and set_level(tx, one, found.level, found.rate, now):
+                    log.info("measured", rule=one.rule.name, level=found.level, false_a_week=found.rate)
 
     def trim(self) -> None:
         """Forget near-duplicate bands that nothing is compared with any more, and what was sent long ago."""

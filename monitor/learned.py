@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -23,6 +23,10 @@ LEARN_AT_ONCE = 600_000
 """Scopes times buckets learned in one tick: a second or so of one core. 5,000 scopes' history takes 84 ticks."""
 
 
+REMEMBERED = timedelta(days=4)
+"""Longer than the longest window, and than a stretch goes on without being elevated."""
+
+
 @dataclass
 class Learned:
     """A series' watch, how many back-filled stories it was learned from, and the last bucket stored of it."""
@@ -32,6 +36,8 @@ class Learned:
     stored: datetime | None = None
     until: datetime | None = None
     """While it lags: the bucket up to which it learns first, a slice a tick. Till then it judges nothing."""
+    late: set[str] = field(default_factory=set)
+    """Scopes of which stories came as back-fill so shortly before `until` that windows after it still hold them."""
 
 
 def begin(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
@@ -57,7 +63,11 @@ def learn_on(tx: Transaction, model: int, rule: Rule, known: Learned) -> None:
     buckets = max(BLOCK, LEARN_AT_ONCE // len(known.watch.bank.scopes))
     begin = known.watch.at + BUCKET
     stop = min(known.until, begin + buckets * BUCKET)
-    known.watch = watch.learn(known.watch, alert_counts.tallies_of(tx, model, rule, begin, stop), stop)
+    tallies = alert_counts.tallies_of(tx, model, rule, begin, stop)
+    known.watch = watch.learn(known.watch, tallies, stop)
+    known.late |= {one.scope for one in tallies if one.live_marked < one.marked and one.at >= known.until - REMEMBERED}
     if stop >= known.until:
+        known.watch = watch.forget(known.watch, known.late)  # it teaches what is normal, and rings nothing
         known.until = None
+        known.late.clear()
         log.info("learned what is normal", series=rule.series, scopes=len(known.watch.bank.scopes) - 1)

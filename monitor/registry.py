@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -96,6 +97,18 @@ def find_model(name: str, data_dir: Path) -> Path:
         return _from_hub(name)
     here = ", ".join(known) or "none"
     raise UnknownModel(f"no model {name!r} here; known: {here}; or name a folder or a hub model")
+
+
+def find_version(version: str, data_dir: Path, setting: str) -> Path:
+    """As find_model, and where the setting TOCSIN_MODEL leads, if that holds the very version."""
+    try:
+        return find_model(version, data_dir)
+    except UnknownModel:
+        with suppress(ModelUnavailable):
+            folder = find_model(setting, data_dir)
+            if version_in(folder) == version:
+                return folder
+        raise
 
 
 def _from_hub(name: str) -> Path:

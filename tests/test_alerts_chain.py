@@ -74,6 +74,13 @@ def test_a_back_fill_of_bad_stories_rings_nothing(world: World) -> None:
     assert world.told() == []
 
 
+def test_an_episode_counts_all_its_stories_however_many(world: World) -> None:
+    for _ in range(4):
+        world.crisis(stories=70)
+        world.tick(5)
+    assert world.rows("SELECT seen FROM episodes") == [(280,)]
+
+
 def test_what_is_counted_more_than_six_hours_ago_rings_nothing(world: World) -> None:
     now = world.at
     world.at = now - timedelta(hours=7)

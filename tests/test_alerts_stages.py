@@ -11,7 +11,7 @@ import pytest
 
 from monitor.alerts.episodes import Episode
 from monitor.alerts.evaluate import Reason
-from monitor.alerts.hours import next_digest, silent_until
+from monitor.alerts.hours import next_digest, silent_until, told_at
 from monitor.alerts.notices import Context, Held, Notice, Plan, Silence, ToldBefore
 from monitor.alerts.release import release
 from monitor.alerts.rules import Rule
@@ -237,6 +237,38 @@ def test_reasons_for_silence_in_the_log_are_no_start_that_an_all_clear_could_end
     ]  # type: ignore[arg-type]
     answer = release(due, context(told=[told("not told: inhibited")]))
     assert said(answer) == [("e1", "console", "first")]
+
+
+def test_an_all_clear_that_waited_alone_while_it_came_back_is_not_told_either() -> None:
+    (held,) = [Held(notice("closed")._replace(channel="console"), "quiet hours", NOW)]
+    answer = release([held], context(told=[told()]))
+    assert answer.single == []
+    assert [one.why for one in answer.withheld] == ["quiet hours; it came back before that ended"]
+
+
+@pytest.mark.parametrize("hours", [{"quiet": ("22:00", "08:00")}, {"hours": ("09:00", "17:00")}])
+def test_a_digest_in_quiet_hours_is_told_when_they_end(hours: dict[str, Any]) -> None:
+    rule = Rule(id=1, digest="daily", **hours)
+    now, held = NOW, plan([notice()], context(rule)).held
+    for _ in range(4):
+        (one,) = held
+        now = one.until
+        answer = release([one._replace(notice=one.notice._replace(channel="console"))], context(rule, now=now))
+        if answer.single:
+            break
+        held = answer.held
+    assert said(answer) == [("e1", "console", "first")]
+    assert now == told_at(rule, NOW)
+
+
+def test_what_two_reasons_held_and_one_moment_releases_is_all_told() -> None:
+    def waited(id: str, why: str) -> Held:
+        return Held(notice(id=id, incident=id)._replace(channel="console"), why, NOW)
+
+    due = [waited(f"q{n}", "quiet hours") for n in range(3)] + [waited(f"s{n}", "silenced by ann") for n in range(8)]
+    answer = release(due, context())
+    told_of = [one.episode.id for one in [*answer.single, *answer.bundles["console"]]]
+    assert sorted(told_of) == sorted(one.notice.episode.id for one in due)
 
 
 def test_a_digest_rule_waits_for_its_digest_whatever_else_held_it_and_is_then_told_even_if_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ import pytest
 
 from monitor import learned
 from monitor.alerts import watch
-from monitor.alerts.watch import LATE
+from monitor.alerts.watch import LATE, Tally
 from monitor.jobs import make_jobs
 from monitor.settings import Settings
 from monitor.store.engine import transaction
 from monitor.store.status import has_evaluated
-from tests.alert_world import FLAT, HOUSES, World, lived
+from monitor.types import BUCKET
+from tests.alert_world import BAD, FLAT, HOUSES, NOW, World, lived
 
 A_DAY = 288
 
@@ -81,6 +82,43 @@ def test_while_a_richer_past_is_learned_anew_what_was_learned_before_still_rings
     ticks_until_learned(world)
     (known,) = world.evaluator.learned.values()
     assert known.backfilled >= 600
+
+
+def test_what_was_back_filled_just_before_teaches_what_is_normal_and_lends_no_weight_to_what_comes_after() -> None:
+    until, rng = NOW, np.random.default_rng(0)
+
+    def flat(since: datetime, to: datetime) -> dict[datetime, Tally]:
+        """Eight negative stories a day, all live."""
+        times = [since + n * BUCKET for n in range((to - since) // BUCKET)]
+        drawn = zip(times, rng.poisson(8 / A_DAY, len(times)), rng.poisson(16 / A_DAY, len(times)), strict=True)
+        return {at: Tally("company:C2", at, int(a + b), int(a), int(a + b), int(a)) for at, a, b in drawn}
+
+    past = flat(until - timedelta(days=35), until)
+    for place in range(60):
+        at = until - (1 + 2 * place) * BUCKET
+        past[at] = past[at]._replace(total=past[at].total + 1, marked=past[at].marked + 1)
+    learned_all = watch.learn(watch.new_watch(["company:C2"], min(past)), list(past.values()), until)
+    after = list(flat(until, until + timedelta(hours=12)).values())
+
+    def highest(known: watch.Watch) -> float:
+        _, seen = watch.glance(known, after, until + timedelta(hours=12))
+        row = seen.bank.scopes.index("company:C2")
+        return float(np.max(seen.surface.severity[row] * seen.surface.elevated[row]))
+
+    assert highest(learned_all) > 10, "the back-fill in its windows rings with the next ordinary story"
+    assert highest(watch.forget(learned_all, {"company:C2"})) < 1
+
+
+def test_learning_anew_forgets_what_came_late(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[set[str]] = []
+    forget = watch.forget
+    monkeypatch.setattr(watch, "forget", lambda known, scopes: forgotten.append(set(scopes)) or forget(known, scopes))
+    ticks_until_learned(world)
+    before = world.at - LATE - timedelta(minutes=10)
+    late = [before - timedelta(minutes=5 * n) for n in range(150)]
+    world.save([world.article("C2", at, HOUSES[n % 6], BAD, is_backfill=True) for n, at in enumerate(late)])
+    ticks_until_learned(world)
+    assert "company:C2" in forgotten[-1]
 
 
 def test_after_a_stop_of_days_it_catches_up_in_slices(world: World) -> None:

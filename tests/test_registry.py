@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from monitor.encoders import encoder_folder
-from monitor.errors import ModelUnavailable
-from monitor.registry import find_model, read_manifest, shipped_folder
+from monitor.errors import ModelUnavailable, UnknownModel
+from monitor.registry import find_model, find_version, read_manifest, shipped_folder
 from training.commands import list_models
 
 
@@ -31,6 +31,17 @@ def test_a_damaged_version_does_not_keep_another_from_being_found(data_dir: Path
 def test_a_damaged_version_asked_for_by_name_says_what_it_lacks(data_dir: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"lacks model\.safetensors"):
         read_manifest(find_model("half", data_dir))
+
+
+def test_the_setting_leads_to_its_version_by_name_and_to_no_other(data_dir: Path, tmp_path: Path) -> None:
+    own = tmp_path / "elsewhere" / "mine"
+    shutil.copytree(shipped_folder() / "small", own)
+    said = json.loads((own / "manifest.json").read_text(encoding="utf-8"))
+    (own / "manifest.json").write_text(json.dumps({**said, "version": "mine-1"}), encoding="utf-8")
+    assert find_version("mine-1", data_dir, str(own)) == own
+    for version, setting in (("mine-2", str(own)), ("mine-1", "small"), ("mine-1", "nosuch")):
+        with pytest.raises(UnknownModel, match=f"no model '{version}' here"):
+            find_version(version, data_dir, setting)
 
 
 def test_the_list_shows_a_damaged_version_beside_the_whole_ones(data_dir: Path) -> None:

@@ -75,6 +75,27 @@ def test_a_rule_that_cannot_stand_is_not_saved(world: World, rule: Rule, words: 
     assert len(names(world)) == 1
 
 
+def test_rules_that_wait_for_each_other_in_a_circle_are_refused(world: World) -> None:
+    save(world, Rule(name="B", inhibited_by=("Negative surge",)))
+    third = save(world, Rule(name="C", inhibited_by=("B",)))
+    for rule in (Rule(id=1, name="Negative surge", inhibited_by=("C",)), Rule(id=1, name="New", inhibited_by=("B",))):
+        with pytest.raises(UsageError, match="goes round in a circle"):
+            save(world, rule)
+    save(world, Rule(id=third, name="C", inhibited_by=("B", "Negative surge")))
+
+
+def test_a_measure_of_what_was_changed_meanwhile_is_dropped(world: World) -> None:
+    with transaction(world.database) as tx:
+        (measured,) = rules.rules(tx)
+    world.at += timedelta(minutes=1)
+    save(world, Rule(id=1, budget=0.1))
+    with transaction(world.database) as tx:
+        assert not rules.set_level(tx, measured, 3.0, 0.2, world.at)
+        (now,) = rules.rules(tx)
+        assert now.level is None
+        assert rules.set_level(tx, now, 4.0, 0.1, world.at)
+
+
 def test_a_rule_that_another_waits_for_is_not_deleted(world: World) -> None:
     save(world, Rule(name="Mine", inhibited_by=("Negative surge",)))
     with pytest.raises(UsageError, match="Mine keeps quiet while it rings"), transaction(world.database) as tx:

@@ -64,7 +64,8 @@ def evaluate_model(
         rivals = baselines(splits["train"], answers.examples, manifest.topics, head)
         heads[head]["baselines"] = {name: scores(answers.labels, answer, len(names)) for name, answer in rivals.items()}
     for head, answers in answers_of(classifier, transferred(splits[split], companies)).items():
-        heads[head]["transferred"] = scores(answers.labels, answers.predictions(), len(SENTIMENTS))
+        if head in heads:
+            heads[head]["transferred"] = scores(answers.labels, answers.predictions(), len(SENTIMENTS))
     return {"version": manifest.version, "split": split, "made_at": now.isoformat(timespec="seconds"), "heads": heads}
 
 

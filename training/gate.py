@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.labelling import FEWEST_AUDITS
-from training.metrics import chance_of_better, class_scores, confusion, macro_f1
+from training.metrics import chance_of_better, chance_of_such_lead, class_scores, confusion, macro_f1
 
-SURE_ENOUGH = 0.95
-"""Share of redrawn audit label sets on which the candidate must win."""
+BY_CHANCE = 0.05
+"""So often, at most, may a version that is only as good win on audit labels: on any head, all of them together."""
 CLEARLY_WORSE = 0.05
 """On the gate split it is worse if it wins on a smaller share than this: chance alone does not hold it back."""
 LOSS = 0.02
@@ -77,7 +77,7 @@ def _worse(trial: Trial) -> list[str]:
 
 
 def _not_better(audits: Sequence[Trial]) -> list[str]:
-    """It must win on one head's audit labels at least, and lose on none."""
+    """It must lead on one head's audit labels at least by more than chance gives (Bonferroni), and lose on none."""
     trials = [trial for trial in audits if len(trial.labels)]
     chances = [chance_of_better(trial.labels, trial.candidate, trial.champion, len(trial.classes)) for trial in trials]
     found = [
@@ -85,12 +85,13 @@ def _not_better(audits: Sequence[Trial]) -> list[str]:
         for trial, chance in zip(trials, chances, strict=True)
         if chance < CLEARLY_WORSE
     ]
-    if max(chances) < SURE_ENOUGH:
+    leads = [chance_of_such_lead(one.labels, one.candidate, one.champion, len(one.classes)) for one in trials]
+    if min(leads) > (most := BY_CHANCE / len(trials)):
         told = "; ".join(
-            f"{trial.head} {_scores(trial)}, better in {chance:.0%} of redraws"
-            for trial, chance in zip(trials, chances, strict=True)
+            f"{trial.head} {_scores(trial)}, as good a lead by chance in {lead:.1%}"
+            for trial, lead in zip(trials, leads, strict=True)
         )
-        found.append(f"not surely better on the audit labels ({SURE_ENOUGH:.0%} of redraws are asked): {told}")
+        found.append(f"not surely better on the audit labels (at most {most:.1%} by chance is asked): {told}")
     return found + [reason for trial in trials for reason in _losses(trial, "the audit labels")]
 
 

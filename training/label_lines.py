@@ -105,7 +105,7 @@ def import_labels(
     faults += [
         f"article {one.article!r} names no company {one.company!r}"
         for one in given
-        if one.company and one.article in known and one.company not in _named_in(known[one.article])
+        if one.company is not None and one.article in known and one.company not in _named_in(known[one.article])
     ]
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from monitor.errors import ModelUnavailable, TocsinError, UsageError
 from monitor.rescoring import HISTORY, Clock, Loadable, catch_up, introduce, rescore_stored
 from monitor.store.engine import Database
 from monitor.store.labels import LabelledText, labels
-from monitor.store.models import in_service, put_in_service, registered, service_history
+from monitor.store.models import Service, in_service, put_in_service, registered, service_history
 from monitor.store.workers import WorkerState, workers
 from monitor.types import SENTIMENTS, Judgement, Passage
 from training.data import Example, read_examples, split
@@ -34,6 +34,8 @@ SETTLE_S = 15.0
 SLOW_BATCH_S = 60.0
 """A worker in the middle of a batch of long texts is waited for so much longer."""
 LOOK_EVERY_S = 2.0
+ROLLED_BACK = "rolled back"
+"""How the reason of a rollback begins, where a service is kept."""
 
 
 class Question(NamedTuple):
@@ -104,13 +106,27 @@ def roll_back(
     settle_s: float = SETTLE_S,
 ) -> str:
     """The version that was in service before this one, with what it has missed; its name."""
-    history = service_history(database)
-    earlier = [one.version for one in history if one.version != history[0].version]
-    if not earlier:
-        raise UsageError("no other version was in service before; `tocsin promote VERSION` brings one")
-    why = f"rolled back from {history[0].version}" + (f": {reason}" if reason else "")
-    _flip(database, find(earlier[0]), history[0].version, who, why, clock, tell, settle_s)
-    return earlier[0]
+    standing = _standing(service_history(database))
+    if len(standing) < 2:
+        raise UsageError(
+            "no other version was in service before, but what was rolled back; `tocsin promote VERSION` brings one,"
+            " or, named the one in service, finishes a rollback that was stopped"
+        )
+    earlier, now = standing[-2:]
+    why = f"{ROLLED_BACK} from {now}" + (f": {reason}" if reason else "")
+    _flip(database, find(earlier), now, who, why, clock, tell, settle_s)
+    return earlier
+
+
+def _standing(history: Sequence[Service]) -> list[str]:
+    """The versions in service one after the other, the present one last, without what was rolled back."""
+    found: list[str] = []
+    for one in reversed(history):
+        if one.reason.startswith(ROLLED_BACK) and one.version in found:
+            del found[found.index(one.version) + 1 :]
+        elif one.version not in found[-1:]:
+            found.append(one.version)
+    return found
 
 
 def _flip(
@@ -175,7 +191,8 @@ def weigh(
     database: Database, candidate: Loadable, champion: Loadable, gate_split: Sequence[Example], force: str, tell: Tell
 ) -> Verdict:
     """Both versions' answers to the gate split and to the newest audit labels, and what the gate says of them."""
-    asked = [questions_of(gate_split), audits_of(labels(database))]
+    trained = [_made_at(one) for one in (candidate, champion)]
+    asked = [questions_of(gate_split), audits_of(labels(database), max(trained))]
     if any(asked):
         both = f"{champion.manifest.version} and {candidate.manifest.version}"
         tell(f"{both} answer {len(asked[0]):,} questions of the gate split and {len(asked[1]):,} of the audits")
@@ -199,11 +216,23 @@ def questions_of(examples: Iterable[Example]) -> list[Question]:
     return found
 
 
-def audits_of(said: Iterable[LabelledText]) -> list[Question]:
-    """The newest NEWEST_AUDITS audit labels, of each question the last one given."""
+def _made_at(model: Loadable) -> datetime:
+    made = datetime.fromisoformat(str(model.manifest.everything.get("made_at") or "0001-01-01"))
+    return made if made.tzinfo else made.replace(tzinfo=UTC)
+
+
+def audits_of(said: Iterable[LabelledText], trained: datetime) -> list[Question]:
+    """The newest NEWEST_AUDITS audit labels, of each question the last one given.
+
+    Left out are articles of which a version `trained` then may have learned: corrected by then, and not yet audited.
+    """
+    said = list(said)
+    then = [one.label for one in said if one.label.at <= trained]
+    audited = {one.article for one in then if one.origin == "audit"}
+    learned = {one.article for one in then if one.origin != "audit"} - audited
     newest: dict[tuple[str, str, str | None], Question] = {}
     for one in said:
-        if one.label.origin == "audit":
+        if one.label.origin == "audit" and one.label.article not in learned:
             key = (one.label.article, one.label.task, one.label.company)
             text = f"{one.title}\n{one.body}" if one.body else one.title
             names = (one.name or one.label.company,) if one.label.company else ()

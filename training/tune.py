@@ -86,9 +86,11 @@ def open_study(path: Path, search: Search) -> optuna.Study:
         study_name=search.recipe,
         load_if_exists=True,
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=STARTUP_TRIALS),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
     )
+    # Each start draws from a stream of its own: the same one anew would draw the trials of the first start again.
+    seed = search.seed + len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
     before = study.user_attrs.get("search")
     if before is not None and before != search.named():
         raise UsageError(
@@ -98,7 +100,8 @@ def open_study(path: Path, search: Search) -> optuna.Study:
     for killed in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(killed.number, state=TrialState.FAIL)
         if killed.params:  # the same configuration finds its own checkpoints, and its scores go on from these
-            study.enqueue_trial(killed.params, user_attrs={BEFORE: list(killed.intermediate_values.values())})
+            scores = [*killed.user_attrs.get(BEFORE, ()), *killed.intermediate_values.values()]
+            study.enqueue_trial(killed.params, user_attrs={BEFORE: scores})
     return study
 
 

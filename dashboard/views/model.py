@@ -83,7 +83,7 @@ def _agreement(rows: Sequence[Agreement]) -> None:
 
 def _report(service: Service) -> None:
     try:
-        folder = registry.find_model(service.version, data.settings().data_dir)
+        folder = registry.find_version(service.version, data.settings().data_dir, data.settings().model)
         manifest = registry.read_manifest(folder)
     except ModelUnavailable as error:
         st.html(markup.empty("This version's files are not on this machine.", str(error)))

@@ -166,6 +166,8 @@ def _reason(episode: Episode) -> str:
 
 def rarity(severity: float) -> str:
     """How often chance alone brings this on this very series."""
+    if severity == 0.0:  # a fixed level reached where that is nothing rare
+        return "By chance, at any time here."
     weeks = 10.0 ** min(severity, 12.0)  # a bursty scope's severities reach hundreds
     if weeks >= RAREST_YEARS * 52:
         return f"By chance, less than once in {RAREST_YEARS} years here."

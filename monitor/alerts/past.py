@@ -268,7 +268,14 @@ class _Run:
     def _set_aside(self, into: Judgement, at: datetime | None) -> None:
         """Keep the work small: what ended days ago explains nothing any more."""
         for id, episode in list(into.episodes.items()):
-            self.done[id] = (episode, into.evidence.get(id, ()))
+            self.done[id] = (self._in_full(episode), into.evidence.get(id, ()))
             if at is None or (episode.phase == "closed" and episode.ended and at - episode.ended > REMEMBERED):
                 del into.episodes[id]
                 self.running[episode.scope] = episode
+
+    def _in_full(self, episode: Episode) -> Episode:
+        """With all stories up to its end, as many as what was expected is summed over."""
+        stories = self.past.stories.get(episode.scope, ())
+        until = episode.ended + BUCKET if episode.ended else self.now
+        begin, end = (bisect_left(stories, at, key=lambda one: one.at) for at in (episode.since, until))
+        return replace(episode, seen=max(episode.seen, end - begin))

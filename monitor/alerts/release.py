@@ -17,20 +17,23 @@ def release(due: Sequence[Held], context: Context) -> Plan:
     """A digest's and a limit's notices as one list per channel, the rest one by one."""
     answer = Plan()
     left = _still_news(due, context, answer)
-    for stage in (inhibited, silenced, routed, deduped, in_hours):
+    for stage in (inhibited, silenced, routed, deduped):
         left = stage(left, context, answer)
     whys = {(one.notice.episode.id, one.notice.channel): one.why for one in due}
     digests = [one for one in left if whys.get((one.episode.id, one.channel), "").endswith("digest")]
-    left = digests + gathered([one for one in left if one not in digests], context, answer)
+    left = in_hours(digests + gathered([one for one in left if one not in digests], context, answer), context, answer)
     apart = [one for one in left if whys.get((one.episode.id, one.channel), "silenced").startswith(NOT_YET)]
     together = [one for one in left if one not in apart]
+    lists: dict[str, list[Notice]] = {}
     for channel in dict.fromkeys(one.channel for one in together):
         mine = [one for one in together if one.channel == channel]
         if len(mine) > 1:
-            answer.bundles[channel] = mine
+            lists[channel] = mine
         else:
             apart += mine
     answer.single = limited(apart, context, answer)
+    for channel, mine in lists.items():  # with what the limit puts into a list: one message
+        answer.bundles[channel] = mine + answer.bundles.get(channel, [])
     return answer
 
 
@@ -47,7 +50,9 @@ def _still_news(due: Sequence[Held], context: Context, answer: Plan) -> list[Not
         for one in group:
             if one is not best:
                 answer.withheld.append(Withheld(one.notice, f"{one.why}; told together with what followed"))
-        if episode.phase == "closed" and (best.why.startswith(NOT_YET) or best.notice.reason == "worse"):
+        if best.notice.reason in ENDS and episode.phase != "closed":
+            answer.withheld.append(Withheld(best.notice, f"{best.why}; it came back before that ended"))
+        elif episode.phase == "closed" and (best.why.startswith(NOT_YET) or best.notice.reason == "worse"):
             answer.withheld.append(Withheld(best.notice, f"{best.why}, and over before that ended"))
         else:
             kept.append(best.notice)

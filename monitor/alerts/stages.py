@@ -6,8 +6,8 @@ Nothing is dropped in silence: what a stage takes out is held until a time, or w
     silenced    somebody asked for silence here, until ...
     routed      one notice per channel that the rule names; where none of them is set up, every channel
     deduped     by the log of what was told: first | worse | reminder | closed | unwatched
-    in hours    quiet hours and office hours of the rule's zone
     gathered    into the next digest
+    in hours    quiet hours and office hours of the rule's zone
     limited     so many a channel in ten minutes; the rest in one message: "N more, here they are"
 """
 
@@ -116,7 +116,9 @@ def in_hours(notices: list[Notice], context: Context, answer: Plan) -> list[Noti
         rule = context.rules.get(one.episode.rule)
         until = rule and silent_until(rule, context.now, context.exchanges)
         if until:
-            answer.held.append(Held(one, "quiet hours", until))
+            # What a digest has gathered stays a digest's, whatever hours it waits for.
+            why = f"quiet hours, {rule.digest} digest" if rule and rule.digest else "quiet hours"
+            answer.held.append(Held(one, why, until))
         else:
             kept.append(one)
     return kept
@@ -152,4 +154,4 @@ def limited(notices: list[Notice], context: Context, answer: Plan) -> list[Notic
     return kept
 
 
-STAGES: tuple[Stage, ...] = (inhibited, silenced, routed, deduped, in_hours, gathered, limited)
+STAGES: tuple[Stage, ...] = (inhibited, silenced, routed, deduped, gathered, in_hours, limited)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alerts import calendar, detector
+from monitor.alerts import calendar, detector, onset, windows
 from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.types import BUCKET, Scope, Sentiment
 
@@ -82,6 +82,14 @@ def learn(watch: Watch, tallies: Sequence[Tally], until: datetime) -> Watch:
         bank, _ = detector.advance(watch.bank, _block(watch, watch.bank, part, stop, live=False))
         watch = replace(watch, bank=bank, at=stop)
     return watch
+
+
+def forget(watch: Watch, scopes: Iterable[str]) -> Watch:
+    """The watch after windows have forgotten what rose in these scopes, as after an excursion that is over."""
+    bank, asked = watch.bank, set(scopes)
+    over = np.asarray([name in asked for name in bank.scopes])
+    sums = windows.forget(bank.sums, bank.known.dispersion, over)
+    return replace(watch, bank=replace(bank, sums=sums, onset=onset.restart(bank.onset, over)))
 
 
 def glance(watch: Watch, tallies: Sequence[Tally], until: datetime, *, learns: bool = True) -> tuple[Watch, Glance]:

@@ -93,15 +93,25 @@ def load_network(folder: Path, topics: int, adapted: Adapted | None = None) -> N
     if adapted:
         weights = merged(weights, adapted)
     network.load_state_dict(weights, assign=True)
-    # Position numbers are no weights; on the meta device they were never made.
-    for module in network.modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            if buffer.is_meta:
-                fresh = torch.zeros(buffer.shape)
-                if "position" in name:
-                    fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape)
-                module.register_buffer(name, fresh.to(buffer.dtype), persistent=False)
+    _make_buffers(network, folder)
     return network.eval()
+
+
+def _make_buffers(network: Network, folder: Path) -> None:
+    """Position numbers and the like are no weights; on the meta device they were never made."""
+    missing = {name: value for name, value in network.named_buffers() if value.is_meta}
+    others = [name for name in missing if not name.endswith(("position_ids", "token_type_ids"))]
+    # Rotary frequencies, say, are computed by the encoder's own code: such an encoder is made once more.
+    computed = dict(encoder_from(folder, pretrained=False).named_buffers(prefix="encoder")) if others else {}
+    for name, value in missing.items():
+        if name in computed:
+            fresh = computed[name]
+        elif name.endswith("position_ids"):
+            fresh = torch.arange(value.shape[-1]).expand(value.shape)
+        else:
+            fresh = torch.zeros(value.shape)
+        path, _, last = name.rpartition(".")
+        network.get_submodule(path).register_buffer(last, fresh.to(value.dtype), persistent=False)
 
 
 def merged(weights: dict[str, Tensor], adapted: Adapted) -> dict[str, Tensor]:

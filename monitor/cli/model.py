@@ -155,7 +155,7 @@ def promote(
     with wiring.database(settings) as database:
         put_in_service(
             database,
-            wiring.version(settings, version),
+            wiring.candidate(settings, version),
             lambda name: wiring.version(settings, name),
             gate_split(data) if data else (),
             person(settings),

@@ -224,6 +224,12 @@ def save_episodes(tx: Transaction, changed: Sequence[Episode], now: datetime) ->
     )
 
 
+_COUNT_ALL = text("""
+    UPDATE episodes SET seen = greatest(seen, (SELECT count(*) FROM episode_stories s WHERE s.episode = episodes.id))
+    WHERE id = ANY(:ids) AND seen >= :limit""")
+"""Of an episode with more stories than are asked for at once, those gathered before count, too."""
+
+
 def save_evidence(tx: Transaction, behind: Mapping[str, Sequence[Evidence]]) -> None:
     """Stories behind episodes; witnesses that join later are taken in."""
     rows = [
@@ -239,3 +245,4 @@ def save_evidence(tx: Transaction, behind: Mapping[str, Sequence[Evidence]]) -> 
             ON CONFLICT (episode, story) DO UPDATE SET families = excluded.families"""),
             rows,
         )
+        tx.execute(_COUNT_ALL, {"ids": list(behind), "limit": EVIDENCE_LIMIT})

@@ -105,10 +105,24 @@ def _refuse_strangers(tx: Transaction, rule: Rule) -> str | None:
         raise UsageError("this rule was removed meanwhile; make a new one")
     if unknown := sorted(set(rule.inhibited_by) - names.keys()):
         raise UsageError(f"inhibited_by names no rule {unknown[0]!r}; known: {', '.join(names)}")
+    _refuse_circles(tx, rule, was)
     lists = _companies_of_lists(tx)
     if unknown := sorted(set(rule.watchlists) - lists.keys()):
         raise UsageError(f"watchlists has no list {unknown[0]!r}; known: {', '.join(lists) or 'none yet'}")
     return was
+
+
+def _refuse_circles(tx: Transaction, rule: Rule, was: str | None) -> None:
+    """Two rules that wait for each other would both keep quiet until the event is over."""
+    waits = {one.rule.name: one.rule.inhibited_by for one in rules(tx)}
+    reached, ahead = set[str](), list(rule.inhibited_by)
+    while ahead:
+        name = ahead.pop()
+        if name in (rule.name, was):
+            raise UsageError(f"inhibited_by goes round in a circle back to {rule.name!r}; take one of them out")
+        if name not in reached:
+            reached.add(name)
+            ahead += waits.get(name, ())
 
 
 def rename_in_rules(tx: Transaction, field: Literal["inhibited_by", "watchlists"], was: str, name: str) -> None:
@@ -130,11 +144,13 @@ def seed_default_rule(tx: Transaction, now: datetime) -> None:
         tx.execute(text("INSERT INTO marks (name, at) VALUES ('default rule', :now)"), {"now": now})
 
 
-def set_level(tx: Transaction, rule: int, level: float, rate: float, now: datetime) -> None:
-    tx.execute(
-        text("UPDATE rules SET level = :level, rate = :rate, measured_at = :now WHERE id = :rule"),
-        {"rule": rule, "level": level, "rate": rate, "now": now},
-    )
+def set_level(tx: Transaction, measured: StoredRule, level: float, rate: float, now: datetime) -> bool:
+    """Keep what was measured of a rule; False, and nothing kept, where it was changed or removed meanwhile."""
+    statement = text("""
+        UPDATE rules SET level = :level, rate = :rate, measured_at = :now
+        WHERE id = :rule AND changed_at = :changed_at""")
+    values = {"rule": measured.rule.id, "level": level, "rate": rate, "now": now, "changed_at": measured.changed_at}
+    return bool(tx.execute(statement, values).rowcount)
 
 
 def enable_rule(tx: Transaction, rule: int, enabled: bool, who: str, now: datetime) -> None:

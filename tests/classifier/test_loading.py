@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import ModernBertConfig, ModernBertModel
 
 from monitor.classifier import transformer
+from monitor.classifier.network import Network, load_network, save_network
 from monitor.classifier.transformer import load_classifier
 from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import NEEDED, read_manifest, shipped_folder
@@ -30,6 +32,19 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, damaged: str) -> Non
     (broken / damaged).write_bytes(b"not weights")
     with pytest.raises(ModelUnavailable, match="is damaged"):
         load_classifier(str(broken), tmp_path, "cpu")
+
+
+@torch.no_grad()
+def test_an_encoder_that_computes_its_positions_answers_as_it_was_trained(tmp_path: Path) -> None:
+    config = ModernBertConfig(
+        vocab_size=100, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, pad_token_id=0
+    )
+    network = Network(ModernBertModel(config), topics=5).eval()
+    save_network(network, tmp_path)
+    tokens = torch.arange(1, 25).reshape(1, -1)
+    said, saved = (one(tokens, torch.ones_like(tokens)) for one in (network, load_network(tmp_path, 5)))
+    for mine, its in zip(said, saved, strict=True):
+        torch.testing.assert_close(its, mine, atol=2e-3, rtol=0.05)
 
 
 def test_an_unknown_device_is_wrong_use() -> None:

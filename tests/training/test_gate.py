@@ -66,6 +66,26 @@ def test_without_a_gate_split_better_audits_need_a_person_s_reason() -> None:
     assert promoted.reasons[1].endswith(": files are lost")
 
 
+def few(size: int, mended: int, head: str = "sentiment") -> Trial:
+    """Both right but for a tenth; of that the candidate mends so many."""
+    champion = LABELS[:size].copy()
+    champion[: size // 10] = (champion[: size // 10] + 1) % 3
+    candidate = champion.copy()
+    candidate[:mended] = LABELS[:mended]
+    return Trial(head, CLASSES, LABELS[:size], champion, candidate)
+
+
+@pytest.mark.parametrize(("mended", "promoted"), [(0, False), (3, False), (25, True)])
+def test_a_lead_of_a_few_answers_is_chance(mended: int, promoted: bool) -> None:
+    """Three of three that differ: equal versions show that in one of eight cases."""
+    assert decide([trial(EVEN, EVEN)], [few(250, mended)]).promoted is promoted
+
+
+def test_one_head_s_only_label_makes_no_version_better() -> None:
+    one = Trial("company", CLASSES, LABELS[:1], (LABELS[:1] + 1) % 3, LABELS[:1])
+    assert not decide([trial(EVEN, EVEN)], [few(250, 0), one]).promoted
+
+
 def test_a_verdict_has_a_reason_either_way() -> None:
     forced = decide([], [], "first model")
     assert forced.promoted

@@ -110,6 +110,7 @@ def test_an_export_is_imported_elsewhere_word_for_word_and_a_second_time_changes
         ({"article": "a1", "sentiment": "negative", "companies": ["ACME"]}, "companies is an object"),
         ({"article": "zz", "sentiment": "negative"}, "no article 'zz'"),
         ({"article": "a1", "companies": {"BOLT": "negative"}}, "names no company 'BOLT'"),
+        ({"article": "a1", "companies": {"": "negative"}}, "names no company ''"),
         ({"article": "a1\x00", "sentiment": "negative"}, "holds what no text can"),
         ({"article": "a1", "sentiment": "negative", "who": "\ud800"}, "holds what no text can"),
         ({"article": "a1", "companies": {"\x00": "negative"}}, "holds what no text can"),

@@ -12,14 +12,14 @@ from monitor.errors import ModelUnavailable, TocsinError, UsageError
 from monitor.rescoring import Loadable
 from monitor.store.counts import recount
 from monitor.store.engine import Database
-from monitor.store.labels import Label, add_labels, labels
-from monitor.store.models import in_service, put_in_service, register, service_history
+from monitor.store.labels import Label, Origin, add_labels, labels
+from monitor.store.models import Service, in_service, put_in_service, register, service_history
 from monitor.store.save import save
 from monitor.types import SENTIMENTS, Judgement, Passage, Probabilities
 from tests.contracts.test_store import NOW, article, database, everything, judged, rows
 from tests.test_rescoring import loadable
 from training.data import Example
-from training.promote import audits_of, promote, questions_of, roll_back, service_lines, trials
+from training.promote import _standing, audits_of, promote, questions_of, roll_back, service_lines, trials
 
 __all__ = ["database"]
 DAYS_AGO = NOW - timedelta(days=3)
@@ -200,6 +200,40 @@ def test_a_rollback_brings_the_version_before_back_with_what_it_has_missed(desk:
     assert len(lines) == 3
 
 
+def test_a_second_rollback_never_brings_back_what_the_first_took_out(desk: Desk) -> None:
+    news(desk.database, 5)
+    desk.promote("better", force="test")
+    assert desk.roll_back() == "one"
+    with pytest.raises(UsageError, match="but what was rolled back"):
+        desk.roll_back()
+    assert in_service(desk.database) == "one"
+
+
+def test_rollbacks_go_back_one_after_the_other() -> None:
+    def history(*steps: str) -> list[Service]:
+        kept = [Service(step.lstrip("<"), NOW, "ann", "rolled back from x" if "<" in step else "") for step in steps]
+        return kept[::-1]
+
+    assert _standing(history("a", "b", "c")) == ["a", "b", "c"]
+    assert _standing(history("a", "b", "c", "<b")) == ["a", "b"]
+    assert _standing(history("a", "b", "c", "<b", "<a")) == ["a"]
+    assert _standing(history("a", "b", "<a", "b")) == ["a", "b"]
+
+
+def test_an_audit_of_what_was_learned_before_it_is_not_counted(database: Database) -> None:
+    news(database, 3)
+    early, trained, late = (NOW + timedelta(hours=hours) for hours in (1, 2, 3))
+
+    def said(article: str, origin: Origin, at: datetime) -> Label:
+        return Label(article=article, task="sentiment", value="negative", origin=origin, who="ann", at=at)
+
+    add_labels(database, [said("a0", "correction", early), said("a0", "audit", late)])
+    add_labels(database, [said("a1", "audit", early), said("a1", "correction", early)])
+    add_labels(database, [said("a2", "audit", late), said("a2", "correction", late)])
+    asked = audits_of(labels(database), trained)
+    assert [one.passage.text for one in asked] == [article(1).title, article(2).title]
+
+
 def test_only_audits_are_compared_on_the_newest_of_each_question(database: Database) -> None:
     news(database, 3)
     when = NOW + timedelta(hours=1)
@@ -212,7 +246,7 @@ def test_only_audits_are_compared_on_the_newest_of_each_question(database: Datab
             Label(article="a1", task="topic", value="Legal", origin="correction", who="bob", at=when),
         ],
     )
-    asked = audits_of(labels(database))
+    asked = audits_of(labels(database), NOW - timedelta(days=1))
     assert [(one.head, one.answer) for one in asked] == [("sentiment", "positive")]
     assert asked[0].passage.text == article(0).title
 

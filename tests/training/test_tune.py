@@ -82,6 +82,22 @@ def test_scores_from_before_a_kill_count(search: Search, tmp_path: Path) -> None
     killed.report(0.7, 1)
     waiting = [one for one in open_study(log_of(tmp_path), search).get_trials() if one.state.name == "WAITING"]
     assert waiting[0].user_attrs[BEFORE] == [0.7]
+    again = study.ask()
+    again.suggest_float("head_rate", 2e-4, 5e-3, log=True)
+    again.report(0.8, 1)
+    waiting = [one for one in open_study(log_of(tmp_path), search).get_trials() if one.state.name == "WAITING"]
+    assert waiting[0].user_attrs[BEFORE] == [0.7, 0.8], "a second kill forgets what came before the first"
+
+
+def test_a_search_that_is_gone_on_with_draws_no_trial_again(search: Search, tmp_path: Path) -> None:
+    log_of(tmp_path).parent.mkdir(parents=True)
+    drawn = []
+    for _ in range(3):
+        study = open_study(log_of(tmp_path), search)
+        trial = study.ask()
+        drawn.append(trial.suggest_float("head_rate", 2e-4, 5e-3, log=True))
+        study.tell(trial, 0.5)
+    assert len(set(drawn)) == 3
 
 
 def test_another_search_in_the_same_file_is_refused(search: Search, tmp_path: Path) -> None:
