@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urljoin
 
 from ingest.log import readable
+from monitor.text import canonical_url
 from monitor.types import Feed, Kind, RawArticle
 
 LONGEST_BODY = 200_000
@@ -43,10 +44,22 @@ class Entry:
 
 def own_links(entries: Sequence[Entry], home: str | None = None) -> list[Entry]:
     """The entries without links that are not their own: the feed's page, or one page for many entries. An article
-    is known by its link, so that all but one of them would be taken for copies."""
-    told = {(entry.url, entry.source_id or entry.title) for entry in entries}
-    shared = {url for url, count in Counter(url for url, _ in told).items() if count >= SHARED or url == home}
-    return [replace(entry, url=None) if entry.url in shared else entry for entry in entries]
+    is known by its link, so that all but one of them would be taken for copies. What is left out of a link's canonical
+    form, a fragment say, tells entries apart all the same."""
+    told = {(_page(one.url), one.source_id or (one.title if one.url == _page(one.url) else one.url)) for one in entries}
+    counts = Counter(page for page, _ in told if page)
+    shared = {page for page, count in counts.items() if count >= SHARED or page == _page(home)}
+    return [_without_link(one) if _page(one.url) in shared else one for one in entries]
+
+
+def _page(url: str | None) -> str | None:
+    """What an article with this link would be known by."""
+    return url and (canonical_url(url) or url)
+
+
+def _without_link(entry: Entry) -> Entry:
+    itself = entry.url if entry.url != _page(entry.url) else None
+    return replace(entry, url=None, source_id=entry.source_id or itself)
 
 
 def raw_article(feed: Feed, entry: Entry, base: str, now: datetime, is_catch_up: bool) -> RawArticle:

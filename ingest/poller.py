@@ -21,7 +21,7 @@ from ingest.ask import Reading, ask
 from ingest.entries import Entry, raw_article
 from ingest.feeds import Source
 from ingest.fetch import Fetcher, SourceUnavailable
-from ingest.log import Publish
+from ingest.log import Publish, readable
 from ingest.schedule import LONGEST_WISH, after_failure, after_success, is_catch_up
 from ingest.states import FeedStates
 from monitor.errors import Unavailable, UsageError
@@ -133,9 +133,10 @@ class Poller:
         wish = error.retry_after if isinstance(error, SourceUnavailable) else None
         if wish:  # a host that asks for quiet means all of its feeds
             self._leave_alone(host_of(source), now + min(wish, LONGEST_WISH))
-        next_state = after_failure(state, now, source.feed.cadence, str(error), wish, self.rng)
+        reason = readable(str(error)).replace("\0", "")  # it may quote the source, and must be storable
+        next_state = after_failure(state, now, source.feed.cadence, reason, wish, self.rng)
         if state.error != next_state.error:
-            log.warning("source failed", source=source.feed.name, reason=str(error), next_at=str(next_state.next_at))
+            log.warning("source failed", source=source.feed.name, reason=reason, next_at=str(next_state.next_at))
         self._save(next_state)
 
     def _save(self, state: FeedState) -> None:

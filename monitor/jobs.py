@@ -32,7 +32,7 @@ from monitor.delivery import Postman
 from monitor.errors import TocsinError, Unavailable, UsageError
 from monitor.evaluation import Evaluator
 from monitor.markets import load_markets
-from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS
+from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS, NOTIFICATIONS
 from monitor.settings import Settings
 from monitor.store import election, outbox, read_alerts, retention
 from monitor.store.engine import Database, open_database, transaction
@@ -164,6 +164,8 @@ def make_jobs(
     """Everything wired; connects to nothing yet."""
     channels = channels_of([one.get_secret_value() for one in settings.notify])
     naming = Naming({}, settings.dashboard_url)
+    for sort in {"none", *(one.sort for one in channels.values())}:  # a series that begins at 1 shows no increase
+        NOTIFICATIONS.labels(channel=sort, outcome="given up")
     return Jobs(
         settings=settings,
         database=open_database(url),

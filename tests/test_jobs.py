@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import text
 
 from monitor.alerts.channels import Channel
@@ -173,6 +174,14 @@ def test_a_database_that_is_away_ends_no_program_that_is_being_stopped(tmp_path:
     time.sleep(0.5)
     running.end()
     assert running.error is None
+
+
+def test_a_channel_s_first_lost_message_shows_as_an_increase(database_url: str, tmp_path: Path) -> None:
+    jobs = make_jobs(settings(tmp_path, "json://127.0.0.1:9/"), database_url, dict, lambda: NOW)
+    jobs.postman.close()
+    told = generate_latest().decode()
+    for sort in ("none", *(one.sort for one in jobs.postman.channels.values())):
+        assert f'tocsin_notifications_total{{channel="{sort}",outcome="given up"}}' in told
 
 
 def test_an_error_in_a_job_ends_the_program(database_url: str, tmp_path: Path) -> None:

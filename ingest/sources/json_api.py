@@ -108,5 +108,5 @@ def _text(value: Any) -> str | None:
 
 def _shape(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "it has " + ", ".join(map(str, list(value)[:20]))
+        return "it has " + ", ".join(ascii(str(name))[1:-1] for name in list(value)[:20])
     return f"it is a {type(value).__name__}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import feedparser
 
-from ingest.dates import parse_date
+from ingest.dates import has_unknown_zone, parse_date
 from ingest.entries import Entry, own_links
 from ingest.fetch import Fetched, SourceUnavailable
 from ingest.log import readable
@@ -103,7 +103,8 @@ def _published(entry: Any) -> datetime | None:
         return parse_date(entry[name])
     except ValueError:
         # feedparser knows many more forms, but takes "10:00" for today's and the 13th month for next January.
-        at = _time(entry.get(f"{name}_parsed"))
+        # ... and a zone it does not know, and the half of a day, for nothing.
+        at = None if has_unknown_zone(entry[name]) else _time(entry.get(f"{name}_parsed"))
         return at if at and str(at.year) in YEAR.findall(entry[name]) else None
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from ingest.entries import Entry, raw_article
 from ingest.fetch import Fetched
@@ -42,6 +45,25 @@ def test_posts_of_one_thread_are_all_kept_however_many_an_answer_shows() -> None
     assert [one.title for one in articles] == [f"post {n}" for n in range(6)]
     assert len(set(ids(articles))) == 6
     assert articles[0].url == "https://a.example/t/5"
+
+
+@pytest.mark.parametrize("link", ["https://a.example/r.html#r{n}", "https://a.example/news?cid={n}"])
+@pytest.mark.parametrize("guid", ["<guid isPermaLink='false'>id-{n}</guid>", ""])
+def test_releases_on_one_page_are_known_by_what_tells_them_apart(link: str, guid: str) -> None:
+    item = f"<item><title>Release</title>{guid}<link>{link}</link></item>"
+    items = "".join(item.replace("{n}", str(n)) for n in range(5))
+    entries, _ = parse_feed(answer(f"<rss version='2.0'><channel>{items}</channel></rss>"))
+    news = replace(FEED, kind="news")
+    assert len(set(ids([raw_article(news, entry, news.url, NOW, False) for entry in entries]))) == 5
+
+
+def test_trackers_tell_no_two_articles_apart() -> None:
+    items = "".join(
+        f"<item><title>T{n // 2}</title><link>https://a.example/{n // 2}?utm_source=s{n}</link></item>"
+        for n in range(6)
+    )
+    entries, _ = parse_feed(answer(f"<rss version='2.0'><channel>{items}</channel></rss>"))
+    assert all(one.url for one in entries)
 
 
 def test_a_blog_s_comments_differ_in_their_links_fragment_alone() -> None:

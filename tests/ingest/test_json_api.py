@@ -74,6 +74,7 @@ def test_items_are_found_and_mapped_by_dotted_paths(server: Any) -> None:
     [
         ("<html>", "", 'title = "headline"', "no JSON"),
         ('{"error": "quota"}', "", 'title = "headline"', "leads to no list; it has error"),
+        (r'{"err\u0000or\ud800": 1}', "", 'title = "headline"', r"it has err\\x00or\\ud800"),
         (json.dumps(DATA), "", 'title = "titel"', "in none of the 3 items; it has headline, link"),
         (json.dumps(DATA), "", 'title = "headline"\npublished = "link"', "'/7' is no date; set date_format"),
     ],
@@ -121,6 +122,14 @@ def test_a_missing_key_names_the_variable(server: Any, monkeypatch: pytest.Monke
         (1795514400000, None, datetime(2026, 11, 24, 10, tzinfo=UTC)),
         (1795514400.5, "epoch", datetime(2026, 11, 24, 10, 0, 0, 500000, UTC)),
         ("20261124", None, datetime(2026, 11, 24, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00:00 +02:00", None, datetime(2026, 11, 24, 8, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00:00 GMT+0200", None, datetime(2026, 11, 24, 8, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00:00 CEST", None, datetime(2026, 11, 24, 8, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00 BST", None, datetime(2026, 11, 24, 9, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 02:30 PM EST", None, datetime(2026, 11, 24, 19, 30, tzinfo=UTC)),
+        ("November 24, 2026 12:30 a.m.", None, datetime(2026, 11, 24, 0, 30, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00:00 -0500 (EST)", None, datetime(2026, 11, 24, 15, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 10:00:00 Z", None, datetime(2026, 11, 24, 10, tzinfo=UTC)),
         (None, None, None),
         ("", "epoch", None),
     ],
@@ -129,7 +138,9 @@ def test_dates_are_read_in_every_usual_form(value: object, form: str | None, exp
     assert parse_date(value, form) == expected
 
 
-@pytest.mark.parametrize("value", ["soon", "10:00", "yesterday", {"a": 1}, "9" * 30, True])
+@pytest.mark.parametrize(
+    "value", ["soon", "10:00", "yesterday", "Tue, 24 Nov 2026 10:00:00 IST", {"a": 1}, "9" * 30, True]
+)
 def test_what_is_no_date_is_no_date(value: object) -> None:
     with pytest.raises(ValueError, match="is no date"):
         parse_date(value)
