@@ -42,7 +42,7 @@ class Learned:
 
 def begin(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
     """A watch that has the stored past before it, up to where buckets may still ring."""
-    first = alert_counts.first_count(tx, model, now - HISTORY) or now - LATE
+    first = alert_counts.steady_since(tx, model, now - HISTORY, now) or now - LATE
     until = bucket_of(now - LATE)
     start = min(bucket_of(first), until)
     scopes = alert_counts.scopes_heard(tx, model, rule, start, until)

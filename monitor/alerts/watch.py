@@ -7,7 +7,7 @@ A bank's first row is nobody's: it has seen nothing all along. A scope that turn
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -64,6 +64,28 @@ class Glance:
     @property
     def times(self) -> list[datetime]:
         return [datetime.fromtimestamp(float(at), UTC) for at in self.block.at]
+
+
+def steady_from(stories: Mapping[datetime, int], today: datetime) -> datetime | None:
+    """The day from which a past tells what is normal; None where there is none. `stories`: per UTC day.
+
+    What sources still show of months ago, on the first visit, is a story here and there: taken for history it would
+    make every ordinary day after it a surge. A day is full that has a third of what the day of the median story has;
+    from the first full day on, at least half of the days are full, as weeks with quiet weekends are.
+    """
+    if not stories:
+        return None
+    passed, half = 0, sum(stories.values()) / 2
+    typical = 0
+    for typical in sorted(stories.values(), reverse=True):
+        passed += typical
+        if passed >= half:
+            break
+    full = sorted(day for day, count in stories.items() if 3 * count >= typical)
+    for place, day in enumerate(full):
+        if 2 * (len(full) - place) >= (today - day).days + 1:
+            return day
+    return full[-1]
 
 
 def new_watch(scopes: Iterable[str], first: datetime, markets: Markets = ANYWHERE) -> Watch:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from monitor.alerts.rules import Rule, narrows_stories
-from monitor.alerts.watch import Tally
+from monitor.alerts.watch import Tally, steady_from
 from monitor.store.alerts import Transaction, column_of, escaped
 from monitor.types import Sentiment
 
@@ -124,6 +124,15 @@ def first_count(tx: Transaction, model: int, since: datetime) -> datetime | None
     """When the stored past begins, at the earliest `since`."""
     statement = text("SELECT min(at) FROM counts WHERE model = :model AND minutes = 1440 AND at >= :since")
     return tx.execute(statement, {"model": model, "since": since}).scalar()
+
+
+def steady_since(tx: Transaction, model: int, since: datetime, now: datetime) -> datetime | None:
+    """From when on, at the earliest `since`, the stored past tells what is normal; None where nothing was counted."""
+    statement = text("""
+        SELECT at, sum(total) FROM counts WHERE model = :model AND minutes = 1440 AND at >= :since
+        AND scope = (SELECT id FROM scopes WHERE key = 'all') GROUP BY at""")
+    days = {at: int(total) for at, total in tx.execute(statement, {"model": model, "since": since})}
+    return steady_from(days, now)
 
 
 def stories_backfilled(tx: Transaction, model: int, since: datetime) -> int:

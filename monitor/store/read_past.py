@@ -12,7 +12,7 @@ from monitor.alerts.episodes import Evidence
 from monitor.alerts.past import Past, Verdict, past_of
 from monitor.alerts.rules import Rule, watches
 from monitor.alerts.watch import HISTORY
-from monitor.store.alert_counts import LEAST_STORIES, first_count, tallies_of
+from monitor.store.alert_counts import LEAST_STORIES, steady_since, tallies_of
 from monitor.store.alerts import Transaction, column_of
 from monitor.types import Scope, Sentiment, bucket_of
 
@@ -21,7 +21,7 @@ def load_past(
     tx: Transaction, model: int, rule: Rule, markets: Markets, since: datetime, until: datetime
 ) -> Past | None:
     """The stored past as the rule would have seen it, what was normal before known; None where nothing was counted."""
-    first = first_count(tx, model, since - HISTORY)
+    first = steady_since(tx, model, since - HISTORY, until)
     if first is None:
         return None
     begin, end = bucket_of(max(first, since - HISTORY)), bucket_of(until)
