@@ -110,6 +110,11 @@ def server(data_dir: Path) -> Iterator[str]:
             _stop(cluster, guard)
 
 
+def is_running(data_dir: Path) -> bool:
+    """Does the server answer, or start up at least? One question, no waiting."""
+    return _ask(Cluster(data_dir.absolute()), NAME) != "absent"
+
+
 def wipe(data_dir: Path) -> None:
     """Remove a data directory with its database. ServerFailed while a server runs on it."""
     cluster = Cluster(data_dir.absolute())

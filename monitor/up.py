@@ -6,11 +6,14 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import structlog
 
-from monitor import app, metrics
+from monitor import app, embedded, metrics
 from monitor.address import DASHBOARD_MEND, must_be_free
 from monitor.errors import UsageError
 from monitor.processes import Programs, only_one, stopped_by_signals, tocsin
@@ -20,6 +23,7 @@ PROGRAMS = metrics.PROGRAMS
 STARTS, WITHIN_S = 4, 600.0
 """A program that ends more often than this in so many seconds does not end by accident."""
 PAUSE_S = 1.0
+LOOK_EVERY_S = 2.0
 WRONG_USE = UsageError.exit_code
 """A program that ends with it was started with wrong settings, which no other start mends."""
 
@@ -44,20 +48,39 @@ def _look_at_ports(settings: Settings) -> None:
 
 
 def _run(settings: Settings, stop: threading.Event) -> None:
-    with app.database_url(settings, wait=True), Programs(os.environ) as programs:
+    with app.database_url(settings, wait=True), ExitStack() as servers, Programs(os.environ) as programs:
         commands = {name: tocsin(name) for name in PROGRAMS}
         for name, command in commands.items():
             programs.start(name, command)
         print(f"tocsin is up: {settings.dashboard_url} (Ctrl-C stops everything)", flush=True)
-        keep_running(programs, commands, stop)
+        own = settings.data_dir if settings.database_url is None else None
+        keep_running(programs, commands, stop, database=partial(revive, own, servers))
+
+
+def revive(data_dir: Path | None, servers: ExitStack) -> None:
+    """Start the private database again where it ended: the system may kill it for its memory.
+
+    Its programs would wait for minutes; then one of them would start it, and stop it again whenever it ends itself.
+    """
+    if data_dir is not None and not embedded.is_running(data_dir):
+        log.warning("the private database ended and is started again")
+        servers.enter_context(embedded.server(data_dir))
 
 
 def keep_running(
-    programs: Programs, commands: Mapping[str, Sequence[str]], stop: threading.Event, pause_s: float = PAUSE_S
+    programs: Programs,
+    commands: Mapping[str, Sequence[str]],
+    stop: threading.Event,
+    pause_s: float = PAUSE_S,
+    database: Callable[[], None] = lambda: None,
 ) -> None:
-    """Start again whatever ends, until `stop` is set: jobs end by design when a job fails."""
+    """Start again whatever ends, until `stop` is set: jobs end by design when a job fails. `database` looks at it."""
     started: dict[str, list[float]] = defaultdict(lambda: [time.monotonic()])
+    looked = time.monotonic()
     while not stop.wait(0.2):
+        if time.monotonic() - looked > LOOK_EVERY_S:
+            database()
+            looked = time.monotonic()
         for ended in programs.ended():
             times = started[ended.name] = [at for at in started[ended.name] if time.monotonic() - at < WITHIN_S]
             if ended.code == WRONG_USE or len(times) >= STARTS:

@@ -6,14 +6,16 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 
 from monitor import server_user
-from monitor.embedded import Cluster, server, wipe
+from monitor.embedded import Cluster, is_running, server, wipe
 from monitor.server_user import ServerFailed
+from monitor.up import revive
 
 KILLED_OWNER = """
 import os, signal, sys
@@ -95,6 +97,22 @@ def test_a_crashed_server_recovers_and_is_waited_for(tmp_path: Path) -> None:
         wait_until_gone(cluster)
     with server(tmp_path), cluster.connect() as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (200_000,)
+    wipe(tmp_path)
+
+
+def test_up_starts_a_server_again_that_was_killed_and_stops_it_in_the_end(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    with server(tmp_path) as url, ExitStack() as servers:
+        pid = int((cluster.folder / "postmaster.pid").read_text().split()[0])
+        revive(tmp_path, servers)
+        assert int((cluster.folder / "postmaster.pid").read_text().split()[0]) == pid, "it ran"
+        os.kill(pid, signal.SIGKILL)
+        wait_until_gone(cluster)
+        revive(tmp_path, servers)
+        assert cluster.url == url
+        with cluster.connect() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert not is_running(tmp_path)
     wipe(tmp_path)
 
 
