@@ -26,7 +26,8 @@ _HALF = re.compile(r"\b(\d{1,2}):(\d\d(?::\d\d)?)\s*([AaPp])\.?[Mm]\b\.?")
 _OFFSET = re.compile(r"\s*(?:GMT|UTC?)?\s*([+-]\d\d):?(\d\d)$")
 _ZONE_NAME = re.compile(r"\b[A-Z]{3,4}$")
 _AFTER_TIME = re.compile(r"\d:\d\d(?::\d\d(?:\.\d+)?)?\s*(.*)$")
-_KNOWN_ZONE = re.compile(r"(?:[+-]\d{4}|UTC?|GMT|Z|[ECMP][SD]T|)(?:\s*\(.*\))?", re.IGNORECASE)
+_KNOWN_ZONE = re.compile(r"(?:[+-]\d{4}|UTC?|GMT|Z|[ECMP][SD]T|)(?:\s*\b\d{4})?(?:\s*\(.*\))?", re.IGNORECASE)
+"""Then, in some forms, the year."""
 
 
 def has_unknown_zone(text: str) -> bool:

@@ -36,6 +36,8 @@ from monitor.server_user import SYSTEM_FOLDER, ServerFailed, as_user, binaries, 
 READY_TIMEOUT_S = 120.0  # a recovery after a kill replays the write-ahead log first
 STOP_TIMEOUT_S = 60.0
 NAME = "tocsin"
+NOT_YET = ("starting up", "in recovery mode", "not yet accepting connections")
+"""What a server says that will answer soon."""
 
 OPTIONS = {
     "listen_addresses": "",
@@ -111,8 +113,17 @@ def server(data_dir: Path) -> Iterator[str]:
 
 
 def is_running(data_dir: Path) -> bool:
-    """Does the server answer, or start up at least? One question, no waiting."""
-    return _ask(Cluster(data_dir.absolute()), NAME) != "absent"
+    """Does the server answer, or live at least? One that recovers, is slow or is full comes back by itself."""
+    cluster = Cluster(data_dir.absolute())
+    return _ask(cluster, NAME) != "absent" or _lives(cluster)
+
+
+def _lives(cluster: Cluster) -> bool:
+    try:
+        pid = int((cluster.folder / "postmaster.pid").read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return False
+    return _is_server_of(cluster, pid)
 
 
 def wipe(data_dir: Path) -> None:
@@ -165,7 +176,7 @@ def _ask(cluster: Cluster, database: str) -> Literal["ready", "starting", "absen
         with cluster.connect(database) as connection:
             connection.execute("SELECT 1")
     except psycopg.OperationalError as error:
-        return "starting" if "starting up" in str(error) else "absent"
+        return "starting" if any(words in str(error) for words in NOT_YET) else "absent"
     return "ready"
 
 

@@ -215,8 +215,11 @@ def _serve(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
         log.info("another jobs process is elected; waiting")
         if stop.wait(election.ASK_EVERY_S):
             return
-    with transaction(jobs.database) as tx:
-        seed_default_rule(tx, jobs.clock())
+    try:
+        with transaction(jobs.database) as tx:
+            seed_default_rule(tx, jobs.clock())
+    except Unavailable as error:
+        raise election.SeatLost("the database went away right after the election") from error
     log.info("elected", channels=list(jobs.evaluator.channels))
     _run(jobs, seat, stop)
 

@@ -17,6 +17,7 @@ from monitor import app, embedded, metrics
 from monitor.address import DASHBOARD_MEND, must_be_free
 from monitor.errors import UsageError
 from monitor.processes import Programs, only_one, stopped_by_signals, tocsin
+from monitor.server_user import ServerFailed
 from monitor.settings import Settings
 
 PROGRAMS = metrics.PROGRAMS
@@ -64,7 +65,10 @@ def revive(data_dir: Path | None, servers: ExitStack) -> None:
     """
     if data_dir is not None and not embedded.is_running(data_dir):
         log.warning("the private database ended and is started again")
-        servers.enter_context(embedded.server(data_dir))
+        try:
+            servers.enter_context(embedded.server(data_dir))
+        except ServerFailed as error:  # asked again in a moment; the programs wait meanwhile
+            log.warning("the private database did not start", error=str(error))
 
 
 def keep_running(

@@ -106,6 +106,11 @@ def test_up_starts_a_server_again_that_was_killed_and_stops_it_in_the_end(tmp_pa
         pid = int((cluster.folder / "postmaster.pid").read_text().split()[0])
         revive(tmp_path, servers)
         assert int((cluster.folder / "postmaster.pid").read_text().split()[0]) == pid, "it ran"
+        with cluster.connect("postgres") as connection:
+            connection.execute("ALTER DATABASE tocsin ALLOW_CONNECTIONS false")
+        assert is_running(tmp_path), "one that takes nobody, as in recovery, lives"
+        with cluster.connect("postgres") as connection:
+            connection.execute("ALTER DATABASE tocsin ALLOW_CONNECTIONS true")
         os.kill(pid, signal.SIGKILL)
         wait_until_gone(cluster)
         revive(tmp_path, servers)

@@ -123,7 +123,8 @@ def _standing(history: Sequence[Service]) -> list[str]:
     found: list[str] = []
     for one in reversed(history):
         if one.reason.startswith(ROLLED_BACK) and one.version in found:
-            del found[found.index(one.version) + 1 :]
+            while found[-1] != one.version:
+                found.pop()
         elif one.version not in found[-1:]:
             found.append(one.version)
     return found

@@ -27,8 +27,11 @@ REMEMBERED = (
     "gaps_s",
 )
 
-STILL_ASKED = "(next_at IS NULL OR next_at > (SELECT max(asked_at) FROM feeds) - interval '6 hours')"
-"""Of a feed: it was not taken off the list. Where others are asked and it is hours overdue, no ingest knows it."""
+STILL_ASKED = "(next_at IS NULL OR next_at > (SELECT max(asked_at) FROM feeds) - interval '30 hours')"
+"""Of a feed: it was not taken off the list. Where others are asked and it is so long overdue, no ingest knows it.
+
+A host may ask for quiet for a day, and its other feeds are overdue meanwhile.
+"""
 
 # Two workers that look at once skip each other's rows instead of waiting for them.
 _TAKE = text(

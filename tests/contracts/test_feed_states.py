@@ -104,7 +104,9 @@ def test_a_source_taken_off_the_list_is_no_fault_and_an_ingest_that_is_down_is_o
     for name in ("kept", "off"):
         ask(name, NOW)
     assert {one.name for one in states.all()} == {"kept", "off", "new"}, "neither was asked since: ingest is down"
-    ask("kept", NOW + timedelta(hours=7))
+    ask("kept", NOW + timedelta(hours=24))
+    assert {one.name for one in states.all()} == {"kept", "off", "new"}, "a host may ask for a day of quiet"
+    ask("kept", NOW + timedelta(hours=31))
     assert {one.name for one in states.all()} == {"kept", "new"}
     with transaction(database) as tx:
         assert {one.name for one in feed_facts(tx, {})} == {"kept", "new"}

@@ -218,6 +218,7 @@ def test_rollbacks_go_back_one_after_the_other() -> None:
     assert _standing(history("a", "b", "c", "<b")) == ["a", "b"]
     assert _standing(history("a", "b", "c", "<b", "<a")) == ["a"]
     assert _standing(history("a", "b", "<a", "b")) == ["a", "b"]
+    assert _standing(history("a", "b", "a", "c", "<a")) == ["a", "b", "a"]
 
 
 def test_an_audit_of_what_was_learned_before_it_is_not_counted(database: Database) -> None:
