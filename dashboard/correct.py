@@ -6,8 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import acts, answers, chosen, data, markup
-from monitor.errors import TocsinError
+from dashboard import acts, answers, chosen, data, parts
 from monitor.store.read_stories import Headline
 
 PARAM = "correct"
@@ -33,14 +32,9 @@ def _dialog(row: Headline, topics: list[str]) -> None:
     said = answers.ask(row, topics, "correct", shown=True)
     st.html('<div class="t-note">Yours stands above the model\'s from now on, in every count. Both are kept.</div>')
     if st.button("Save", type="primary", key="correct-save"):
-        _save(said)
+        parts.act(lambda: _save(said))
 
 
 def _save(labels: list[answers.Said]) -> None:
-    try:
-        acts.label(st.query_params[PARAM], labels)
-    except TocsinError as error:
-        st.html(markup.empty("That was not saved.", str(error)))
-        return
+    acts.label(st.query_params[PARAM], labels)
     _forget()
-    st.rerun()

@@ -32,8 +32,13 @@ _KNOWN_ZONE = re.compile(r"(?:[+-]\d{4}|UTC?|GMT|Z|[ECMP][SD]T|)(?:\s*\b\d{4})?(
 
 def has_unknown_zone(text: str) -> bool:
     """Words after the time that may move it by hours."""
-    after = _AFTER_TIME.search(text.strip())
-    return after is not None and not _KNOWN_ZONE.fullmatch(after[1]) and bool(re.search("[A-Za-z]{2}", after[1]))
+    return bool(re.search("[A-Za-z]{2}", _unknown_zone(text.strip())))
+
+
+def _unknown_zone(text: str) -> str:
+    """What stands after the time, where it is no zone that we know."""
+    after = _AFTER_TIME.search(text)
+    return "" if after is None or _KNOWN_ZONE.fullmatch(after[1]) else after[1]
 
 
 def parse_date(value: object, form: str | None = None) -> datetime | None:
@@ -64,9 +69,8 @@ def _rfc822(text: str) -> datetime:
     """The standard library reads over whatever it does not know after the time; what would move it is refused."""
     text = _OFFSET.sub(r" \1\2", _HALF.sub(_of_the_day, text))
     text = _ZONE_NAME.sub(lambda found: ZONES.get(found[0], found[0]), text)
-    after = _AFTER_TIME.search(text)
-    if after is not None and not _KNOWN_ZONE.fullmatch(after[1]):
-        raise ValueError(f"a zone that we do not know: {after[1]!r}")
+    if unknown := _unknown_zone(text):
+        raise ValueError(f"a zone that we do not know: {unknown!r}")
     return parsedate_to_datetime(text)
 
 

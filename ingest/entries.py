@@ -46,20 +46,24 @@ def own_links(entries: Sequence[Entry], home: str | None = None) -> list[Entry]:
     """The entries without links that are not their own: the feed's page, or one page for many entries. An article
     is known by its link, so that all but one of them would be taken for copies. What is left out of a link's canonical
     form, a fragment say, tells entries apart all the same."""
-    told = {(_page(one.url), one.source_id or (one.title if one.url == _page(one.url) else one.url)) for one in entries}
-    counts = Counter(page for page, _ in told if page)
-    shared = {page for page, count in counts.items() if count >= SHARED or page == _page(home)}
-    return [_without_link(one) if _page(one.url) in shared else one for one in entries]
+    pages = [_page(one.url) for one in entries]
+    itself = [one.url if one.url != page else None for one, page in zip(entries, pages, strict=True)]
+    told = {
+        (page, one.source_id or link or one.title)
+        for one, page, link in zip(entries, pages, itself, strict=True)
+        if page
+    }
+    counts, front = Counter(page for page, _ in told), _page(home)
+    shared = {page for page, count in counts.items() if count >= SHARED or page == front}
+    return [
+        replace(one, url=None, source_id=one.source_id or link) if page in shared else one
+        for one, page, link in zip(entries, pages, itself, strict=True)
+    ]
 
 
 def _page(url: str | None) -> str | None:
     """What an article with this link would be known by."""
     return url and (canonical_url(url) or url)
-
-
-def _without_link(entry: Entry) -> Entry:
-    itself = entry.url if entry.url != _page(entry.url) else None
-    return replace(entry, url=None, source_id=entry.source_id or itself)
 
 
 def raw_article(feed: Feed, entry: Entry, base: str, now: datetime, is_catch_up: bool) -> RawArticle:

@@ -70,6 +70,10 @@ class Cluster:
         return self.link.resolve()
 
     @property
+    def pid_file(self) -> Path:
+        return self.folder / "postmaster.pid"
+
+    @property
     def log(self) -> Path:
         return self.data_dir / "postgres.log"
 
@@ -115,15 +119,10 @@ def server(data_dir: Path) -> Iterator[str]:
 def is_running(data_dir: Path) -> bool:
     """Does the server answer, or live at least? One that recovers, is slow or is full comes back by itself."""
     cluster = Cluster(data_dir.absolute())
-    return _ask(cluster, NAME) != "absent" or _lives(cluster)
-
-
-def _lives(cluster: Cluster) -> bool:
-    try:
-        pid = int((cluster.folder / "postmaster.pid").read_text().splitlines()[0])
-    except (FileNotFoundError, IndexError, ValueError):
-        return False
-    return _is_server_of(cluster, pid)
+    if _ask(cluster, NAME) != "absent":
+        return True
+    pid = _noted_pid(cluster)
+    return pid is not None and _is_server_of(cluster, pid)
 
 
 def wipe(data_dir: Path) -> None:
@@ -231,19 +230,25 @@ def _make_socket_folder(cluster: Cluster, user: pwd.struct_passwd | None) -> Non
 
 def _forget_dead_server(cluster: Cluster) -> None:
     """Remove a killed server's pid file if another process has its pid: PostgreSQL would refuse to start."""
-    pid_file = cluster.folder / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().splitlines()[0])
-    except (FileNotFoundError, IndexError, ValueError):
+    pid = _noted_pid(cluster)
+    if pid is None:
         return
     if not _is_server_of(cluster, pid):
-        pid_file.unlink()
+        cluster.pid_file.unlink()
         return
     # A killed owner's server may still be on its way down.
     if not _wait(lambda: not _is_server_of(cluster, pid), STOP_TIMEOUT_S):
         raise ServerFailed(
             f"a database server (pid {pid}) holds {cluster.folder} but doesn't answer; see {cluster.log}"
         )
+
+
+def _noted_pid(cluster: Cluster) -> int | None:
+    """The process that PostgreSQL's own note names; it may be gone, and another have its number."""
+    try:
+        return int(cluster.pid_file.read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
 
 
 def _is_server_of(cluster: Cluster, pid: int) -> bool:

@@ -11,7 +11,6 @@ from html import escape
 import streamlit as st
 
 from dashboard import acts, answers, data, markup, parts
-from monitor.errors import TocsinError
 from monitor.labelling import FEWEST_AUDITS, Asked
 from monitor.store.read_stories import Headline
 from monitor.store.reads import Service
@@ -52,9 +51,9 @@ def _next(service: Service) -> None:
             saved = st.form_submit_button("Save and go on", type="primary", key="label-save")
             skipped = st.form_submit_button("Skip", key="label-skip")
     if skipped:
-        _go_on("")
+        parts.act(lambda: _go_on(""))
     if saved and said:
-        _save(asked, row, said)
+        parts.act(lambda: _save(asked, row, said))
     elif saved:
         st.html(markup.note("Say one thing at least; what is left open counts as not said."))
     st.html(markup.note(st.session_state.get(LAST, "")))
@@ -89,11 +88,7 @@ def _story(row: Headline) -> None:
 
 
 def _save(asked: Asked, row: Headline, said: list[answers.Said]) -> None:
-    try:
-        acts.label(row.article, said, "audit" if asked.is_audit else "correction")
-    except TocsinError as error:
-        st.html(markup.empty("That was not saved.", str(error)))
-        return
+    acts.label(row.article, said, "audit" if asked.is_audit else "correction")
     _go_on(_told(asked, row, said))
 
 
@@ -108,7 +103,6 @@ def _told(asked: Asked, row: Headline, said: list[answers.Said]) -> str:
 def _go_on(words: str) -> None:
     st.session_state[QUEUE].pop(0)
     st.session_state[LAST] = words
-    st.rerun()
 
 
 def _standing() -> None:
