@@ -190,6 +190,16 @@ def migrate_all(settings: Settings) -> Iterator[str]:
         yield f"the topic {settings.topic} {'was made' if made else 'is there'}"
 
 
+@contextlib.contextmanager
+def started_once(settings: Settings) -> Iterator[None]:
+    """For the block a private database runs that all who ask join; where it can't start, each of them is told."""
+    with contextlib.ExitStack() as held:
+        if settings.database_url is None:
+            with contextlib.suppress(TocsinError):
+                held.enter_context(embedded.server(settings.data_dir))
+        yield
+
+
 def checks(settings: Settings) -> dict[str, Callable[[], str]]:
     """What `tocsin doctor` looks at beyond the machine; each raises TocsinError with the mend."""
 

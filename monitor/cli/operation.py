@@ -116,7 +116,8 @@ def doctor() -> None:
         "feeds": lambda: f"{len(read_sources(settings.feeds, settings.data_dir))} sources",
     }
     fine = True
-    for finding in examine(settings, checks):
-        print(finding, flush=True)
-        fine = fine and finding.is_fine
+    with wiring.started_once(settings):
+        for finding in examine(settings, checks):
+            print(finding, flush=True)
+            fine = fine and finding.is_fine
     raise typer.Exit(0 if fine else 1)
