@@ -67,7 +67,7 @@ def labels(database: Database, since: datetime | None = None) -> Iterator[Labell
             "SELECT l.article, l.task, l.value, l.company, l.origin, l.who, l.at, a.title, a.body, m.surface"
             " FROM labels l JOIN articles a ON a.id = l.article"
             " LEFT JOIN mentions m ON m.article = l.article AND m.company = l.company"
-            " WHERE %s::timestamptz IS NULL OR l.at >= %s ORDER BY l.id",
+            " WHERE %s::timestamptz IS NULL OR l.at >= %s ORDER BY l.at, l.id",
             [since, since],
         ).fetchall()
     names = ("article", "task", "value", "company", "origin", "who", "at")

@@ -104,7 +104,8 @@ def agreement(engine: Engine, model: int, newest: int = 5000) -> list[Agreement]
         engine,
         """WITH said AS (
              SELECT DISTINCT ON (article, task, company) article, task, company, value, origin
-             FROM (SELECT * FROM labels ORDER BY id DESC LIMIT :newest) l ORDER BY article, task, company, id DESC)
+             FROM (SELECT * FROM labels ORDER BY id DESC LIMIT :newest) l
+             ORDER BY article, task, company, at DESC, id DESC)
            SELECT said.task, said.origin, count(*), count(*) FILTER (WHERE said.value = CASE said.task
              WHEN 'topic' THEN sc.topic
              WHEN 'sentiment' THEN CASE greatest(sc.negative, sc.neutral, sc.positive)

@@ -65,16 +65,16 @@ SELECT a.id, a.story, a.kind, a.title, a.url, a.publisher, a.counted_at, a.publi
         LEFT JOIN companies c ON c.company = m.company
         LEFT JOIN company_scores cs ON cs.article = m.article AND cs.company = m.company AND cs.model = :model
         LEFT JOIN LATERAL (SELECT l.value FROM labels l WHERE l.article = m.article AND l.task = 'company'
-                           AND l.company = m.company ORDER BY l.id DESC LIMIT 1) company_label ON true
+                           AND l.company = m.company ORDER BY l.at DESC, l.id DESC LIMIT 1) company_label ON true
         WHERE m.article = a.id)
 FROM picked
 JOIN articles a ON a.id = picked.article
 JOIN stories st ON st.story = a.story
 LEFT JOIN scores sc ON sc.article = a.id AND sc.model = :model
 LEFT JOIN LATERAL (SELECT l.value FROM labels l WHERE l.article = a.id AND l.task = 'topic'
-                   ORDER BY l.id DESC LIMIT 1) topic_label ON true
+                   ORDER BY l.at DESC, l.id DESC LIMIT 1) topic_label ON true
 LEFT JOIN LATERAL (SELECT l.value FROM labels l WHERE l.article = a.id AND l.task = 'sentiment'
-                   ORDER BY l.id DESC LIMIT 1) sentiment_label ON true
+                   ORDER BY l.at DESC, l.id DESC LIMIT 1) sentiment_label ON true
 ORDER BY picked.place, a.counted_at DESC
 """
 

@@ -69,7 +69,7 @@ def labelled(cursor: Cursor[Any], articles: Sequence[str]) -> dict[str, Labelled
     """What persons have said of them, the newest word per task and company; the unlabelled are absent."""
     rows = cursor.execute(
         "SELECT DISTINCT ON (article, task, company) article, task, company, value FROM labels"
-        " WHERE article = ANY(%s) ORDER BY article, task, company, id DESC",
+        " WHERE article = ANY(%s) ORDER BY article, task, company, at DESC, id DESC",
         [list(articles)],
     )
     said: dict[str, dict[str, Any]] = defaultdict(lambda: {"topic": None, "sentiment": None, "companies": {}})

@@ -98,6 +98,18 @@ def test_an_export_is_imported_elsewhere_word_for_word_and_a_second_time_changes
     assert [one.label.value for one in labels(database) if one.label.task == "company"] == ["neutral", "positive"]
 
 
+def test_an_older_word_brought_in_later_does_not_stand_above_a_newer_one(database: Database) -> None:
+    news(database, 3)
+    lines = [
+        {"article": "a1", "sentiment": said, "who": "ann", "at": (NOW - timedelta(days=days)).isoformat()}
+        for days, said in ((1, "negative"), (9, "positive"))
+    ]
+    for line in lines:
+        assert take_in(database, [line]) == 1
+    assert everything(database, minutes=1440)["all", "news"].negative == 1
+    assert [one.label.value for one in labels(database)] == ["positive", "negative"], "oldest first"
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
