@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 CLUSTER = list(yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text()))
-PODS = {one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in CLUSTER if one["kind"] != "ConfigMap"}
+PODS = {one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in CLUSTER if one["kind"] == "Deployment"}
+MIGRATE = PODS["jobs"]["initContainers"][0]
 PROGRAMS = ("migrate", "ingest", "worker", "jobs", "dashboard")
 
 
@@ -84,7 +85,7 @@ def test_what_the_image_runs_is_a_verb_and_every_setting_it_makes_is_taken(monke
 
 
 def test_the_cluster_runs_every_program_as_somebody_who_may_little() -> None:
-    assert set(PODS) == set(PROGRAMS)
+    assert {*PODS, MIGRATE["name"]} == set(PROGRAMS)
     for name, pod in PODS.items():
         (container,) = pod["containers"]
         assert container["args"] == [name]
@@ -95,6 +96,31 @@ def test_the_cluster_runs_every_program_as_somebody_who_may_little() -> None:
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
         assert mounted == {"/var/lib/tocsin", "/tmp"}, "what a program writes to"
+
+
+def test_a_new_image_brings_its_schema_along_and_can_be_applied() -> None:
+    """A Job would refuse another image, and not run again with the same."""
+    assert {one["kind"] for one in CLUSTER} == {"ConfigMap", "PersistentVolumeClaim", "Deployment"}
+    (program,) = PODS["jobs"]["containers"]
+    assert {**program, "name": "migrate", "args": ["migrate"]} == MIGRATE
+
+
+def test_all_programs_share_the_models_feeds_and_watch_list_in_both() -> None:
+    """A version that no worker finds takes no messages, and a feed added in one pod alone is never asked."""
+    folder = "/var/lib/tocsin"
+    assert COMPOSE["x-program"]["volumes"] == [f"state:{folder}"]
+    assert "state" in COMPOSE["volumes"]
+    (claim,) = (one for one in CLUSTER if one["kind"] == "PersistentVolumeClaim")
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    for pod in PODS.values():
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        (mounted,) = (mount for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder)
+        assert volumes[mounted["name"]]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
+
+
+def test_no_container_s_log_grows_without_end() -> None:
+    for service in COMPOSE["services"].values():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}
 
 
 def test_what_the_cluster_sets_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
