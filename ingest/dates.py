@@ -46,6 +46,8 @@ def parse_date(value: object, form: str | None = None) -> datetime | None:
     ISO 8601, RFC 822 and epoch numbers. ValueError, with a reason for people, for anything else."""
     if value is None or value == "":
         return None
+    if isinstance(value, list | dict):  # never spelt out: deep ones end in a RecursionError
+        raise ValueError(f"a {type(value).__name__} is no date")
     text = str(value).strip()
     try:
         if form and form != "epoch":

@@ -87,7 +87,7 @@ def _json_rows(file: Text) -> Iterator[tuple[int, Row] | BadRow]:
             continue
         try:
             yield number, decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield _second_try(number, line, error)
 
 
@@ -95,7 +95,7 @@ def _second_try(number: int, line: bytes, error: Exception) -> tuple[int, Row] |
     """The standard library's reader takes lone surrogates, which feeds do write."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         row = None
     return (number, row) if isinstance(row, dict) else BadRow(number, f"no JSON object: {error}")
 

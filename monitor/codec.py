@@ -59,7 +59,7 @@ def decode(value: bytes) -> RawArticle | Rejected:
         return Rejected(f"unknown message version {value[0]}; this worker reads {VERSION}: upgrade it and retry")
     try:
         raw = _decoder.decode(memoryview(value)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last of brackets within brackets
         return Rejected(f"malformed message: {error}")
     times = [time for time in (raw.seen, raw.counted_at, raw.published) if time is not None]
     if any(time.tzinfo is None for time in times):

@@ -42,13 +42,14 @@ def answer_lines(
 ) -> int:
     """Answer every line, `batch` at a time at most, so that memory is bounded; returns how many were bad.
 
-    `check` raises BadLine; `answer` gets the good lines' objects and gives one answer for each.
+    `check` raises BadLine; `answer` gets the good lines' objects, one or more, and gives one answer for each.
     """
     bad = 0
     progress = _Progress()
     for taken in _batches(lines, batch):
         parsed = [_parse(line, check) for line in taken]
-        answers = iter(answer([fields for fields, error in parsed if error is None]))
+        good = [fields for fields, error in parsed if error is None]
+        answers = iter(answer(good) if good else ())
         for fields, error in parsed:
             said = next(answers) if error is None else {"id": fields.get("id"), "error": error}
             out.write(line_of(said))

@@ -128,6 +128,7 @@ def test_lines_are_answered_in_order_and_ids_keep_their_type() -> None:
 def test_a_bad_line_is_answered_in_its_place() -> None:
     said = answers("not json", '{"id": 1}', '{"id": 2, "title": "Fine headline about rates today"}')
     assert [set(one) for one in said] == [{"id", "error"}, {"id", "error"}, {"id", "story", "novelty"}]
+    assert [set(one) for one in answers("not json")] == [{"id", "error"}], "also where none is good"
 
 
 def test_the_window_is_three_days() -> None:

@@ -123,6 +123,10 @@ def test_unknown_and_broken_messages_are_refused_with_the_reason() -> None:
         (b"", "empty"),
         (good[:-5], "malformed"),
         (b"{}", "version"),
+        (
+            good[:-1] + b',"of_a_later_release":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
+            "malformed message: maximum recursion",
+        ),
     ]:
         refused = decode(value)
         assert isinstance(refused, Rejected)

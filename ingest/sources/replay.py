@@ -171,7 +171,7 @@ def _articles(
             continue
         try:
             yield reading.article(row[1], now())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # what was just read may be too deep to be spelt out again
             report.bad.append(BadRow(row[0], str(error)))
 
 

@@ -149,6 +149,14 @@ def test_what_is_no_date_is_no_date(value: object) -> None:
         parse_date(value)
 
 
+def test_lists_within_lists_are_no_date_however_deep() -> None:
+    deep: list[object] = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="a list is no date"):
+        parse_date(deep)
+
+
 def test_the_cadence_is_read(server: Any) -> None:
     assert source(server.url("/v1")).feed.cadence == timedelta(minutes=10)
 

@@ -108,6 +108,16 @@ def test_bad_rows_are_named_with_line_and_reason_and_the_rest_goes_on(write: Cal
     assert "rumour" in bad[4][1]
 
 
+@pytest.mark.parametrize("depth", [*range(900, 1001), 100_000])
+def test_a_row_that_is_too_deep_to_read_is_a_bad_row(write: Callable[[str, str], Path], depth: int) -> None:
+    deep = f'{{"title": "Deep", "x": {"[" * depth}{"]" * depth}}}'
+    articles, bad = read(write("rows.jsonl", f'{deep}\n{{"title": "Good"}}\n'))
+    assert articles[-1].title == "Good"
+    assert len(articles) + len(bad) == 2
+    assert bad or depth < 1000
+    assert all("recursion" in reason for _, reason in bad)
+
+
 def test_csv_rows_that_are_no_utf8_or_miss_fields_are_named(write: Callable[[str, str], Path]) -> None:
     articles, bad = read(
         write("rows.csv", '\ufefftitle,at\n"Two\nlines",2024-01-01\nBad \udcff,2024-01-01\nAlone\n,\n')
