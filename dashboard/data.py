@@ -11,9 +11,13 @@ import streamlit as st
 from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window, weeks_before
 from dashboard.usual import WEEKS
 from monitor import embedded
+from monitor.alerts.calendar import Market
+from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of, silent_feeds
+from monitor.alerts.watch import HISTORY
 from monitor.labelling import MOST_STORIES, Asked, queue
+from monitor.markets import load_markets
 from monitor.settings import Settings, read_settings
-from monitor.store import models, read_health, read_stories, reads
+from monitor.store import engine, models, read_alerts, read_health, read_stories, reads
 from monitor.store.read_health import Agreement, DeadLetter, FeedHealth, Partition, TableSize
 from monitor.store.read_stories import Headline
 from monitor.store.read_unlabelled import judged_stories, stored_articles
@@ -24,6 +28,8 @@ CHART_TTL_S = 10
 LIVE_TTL_S = 2
 SLOW_TTL_S = 60
 """For what changes rarely: names, the model in service, sizes."""
+RHYTHMS_TTL_S = 3600
+"""For what reads a month of articles; the alerts learn it as often."""
 
 
 def now() -> datetime:
@@ -33,6 +39,12 @@ def now() -> datetime:
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
     return read_settings()
+
+
+@st.cache_resource(show_spinner=False)
+def market() -> Market:
+    """Whose hours feeds keep that belong to no exchange."""
+    return load_markets(settings().market).default
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda engine: engine.dispose())
@@ -138,6 +150,23 @@ def before(model: int, scope: str, view: View) -> list[Span]:
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
 def feeds() -> list[FeedHealth]:
     return read_health.feeds(database())
+
+
+@st.cache_data(ttl=RHYTHMS_TTL_S, max_entries=4, show_spinner=False)
+def _rhythms() -> dict[str, Rhythm]:
+    """When each feed speaks, as the alerts learn it."""
+    with engine.transaction(database()) as tx:
+        hours = read_alerts.articles_per_hour(tx, now() - HISTORY)
+    found = {name: rhythm_of(ones, now(), market()) for name, ones in hours.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+@st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)
+def silent() -> dict[str, SilentFeed]:
+    """By name the feeds that the alerts hold for silent."""
+    with engine.transaction(database()) as tx:
+        facts = read_alerts.feed_facts(tx, _rhythms())
+    return {one.name: one for one in silent_feeds(facts, now(), market())}
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)

@@ -147,13 +147,14 @@ def _publishers(one: Episode) -> None:
 
 
 def _buttons(seen: SeenEpisode) -> None:
+    """Each is this alert's own by its key: a click never lands on another that is shown by the time it arrives."""
     one = seen.episode
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if seen.acknowledged_by is None and st.button("Acknowledge", type="primary", key="acknowledge"):
+        if seen.acknowledged_by is None and st.button("Acknowledge", type="primary", key=f"acknowledge-{one.id}"):
             parts.act(lambda: acts.judge(one.id, "acknowledged"))
-        if st.button("Useful", key="useful", disabled=seen.verdict == "useful"):
+        if st.button("Useful", key=f"useful-{one.id}", disabled=seen.verdict == "useful"):
             parts.act(lambda: acts.judge(one.id, "useful"))
-        if st.button("Noise", key="noise", disabled=seen.verdict == "noise"):
+        if st.button("Noise", key=f"noise-{one.id}", disabled=seen.verdict == "noise"):
             parts.act(lambda: acts.judge(one.id, "noise"))
         with st.popover("Silence"):
             silencing.form_for(one)

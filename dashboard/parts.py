@@ -171,7 +171,10 @@ def _say_fixed(view: View) -> None:
 
 
 def model_in_service() -> Service:
-    """The model whose counts are shown; stops the page with a word where there is none yet."""
+    """The model whose counts are shown; stops the page with a word where there is none yet.
+
+    A part that runs again by itself asks anew: a promotion changes the model under an open page.
+    """
     found = data.service()
     if found is None:
         st.html(

@@ -32,10 +32,10 @@ def form_for(one: Episode) -> None:
     if company and Scope.of(one.scope).topic:
         scopes.append(Scope(company=company).key)
     names = data.company_names()
-    with st.form("silence", border=False):
+    with st.form(f"silence-{one.id}", border=False):
         scope = st.selectbox("What", scopes, format_func=lambda key: markup.scope_name(key, names))
         length = st.selectbox("How long", list(LENGTHS), index=1)
-        comment = st.text_input("Why", max_chars=200, key="silence-comment")
+        comment = st.text_input("Why", max_chars=200, key=f"silence-comment-{one.id}")
         if st.form_submit_button("Silence"):
             parts.act(lambda: acts.silence(scope, data.now() + LENGTHS[length], comment))
 

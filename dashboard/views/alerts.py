@@ -26,10 +26,12 @@ PERIODS = {"": "Any time", "1d": "Last 24 hours", "7d": "Last 7 days", "30d": "L
 DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
 PAGE, MOST = 25, 1000
 FILTERS = ("state", "period", "rule", "about")
+SHOWN = "shown-alert"
 
 
 def page() -> None:
     st.html("<h1>Alerts</h1>")
+    st.session_state.pop(SHOWN, None)
     body()
 
 
@@ -121,11 +123,15 @@ def _more(count: int, limit: int) -> None:
 
 
 def _picked(running: list[SeenEpisode], past: list[SeenEpisode]) -> SeenEpisode | None:
-    """The one that the URL names, else the rarest open one, else the newest."""
+    """The one that the URL names, else the rarest open one, else the newest; an open one stays under its reader's eyes
+    when a rarer one opens."""
     asked = st.query_params.get("episode")
     if asked is not None:
         return alert_data.episode(asked)
-    return next(iter((*running, *past)), None)
+    read = [one for one in running if one.episode.id == st.session_state.get(SHOWN)]
+    picked = next(iter((*read, *running, *past)), None)
+    st.session_state[SHOWN] = picked and picked.episode.id
+    return picked
 
 
 def _list(words: str, found: tuple[int, list[SeenEpisode]], picked: SeenEpisode | None, none: str) -> None:

@@ -28,7 +28,7 @@ def page() -> None:
 def body() -> None:
     """All of the page, as it is now."""
     now, zone = data.now(), parts.zone()
-    feeds = health.judge(data.feeds(), now)
+    feeds = health.judge(data.feeds(), data.silent(), now)
     waiting, letters = data.dead_letters()
     partitions = data.partitions()
     total, tables = data.sizes()

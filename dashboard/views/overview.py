@@ -19,21 +19,21 @@ STRIP_ALERTS = 4
 
 def page() -> None:
     view = parts.filters("Overview")
-    service = parts.model_in_service()
+    parts.model_in_service()
     alert_strip()
     main, side = st.columns([2.15, 1], gap="large")
     with main:
-        trends(service, view)
+        trends(view)
     with side:
-        movers_now(service, view)
+        movers_now(view)
         st.html(markup.heading("Coming in", "every 5 s"))
-        live(service.model, view)
+        live(view)
 
 
 @parts.by_itself(every="30s")
-def trends(service: Service, view: View) -> None:
+def trends(view: View) -> None:
     """Figures, trend, the chosen stories, topics over time."""
-    view = parts.current(view)
+    service, view = parts.model_in_service(), parts.current(view)
     kpis = st.empty()
     shown = parts.pulse(service, "all", view, "overview")
     if shown is not None:
@@ -61,7 +61,7 @@ def _open_alerts() -> tuple[int, list[SeenEpisode]]:
 
 def _state() -> list[Kpi]:
     """What rings, and whether the sources speak: a silent feed is told, not hidden."""
-    feeds = health.judge(data.feeds(), data.now())
+    feeds = health.judge(data.feeds(), data.silent(), data.now())
     good = sum(one.state == "ok" for one in feeds)
     running, _ = _open_alerts()
     bad = [f"{count} {state}" for state in ("failing", "late") if (count := sum(one.state == state for one in feeds))]
@@ -79,8 +79,9 @@ def _heat(service: Service, view: View) -> None:
 
 
 @parts.by_itself(every="60s")
-def movers_now(service: Service, view: View) -> None:
+def movers_now(view: View) -> None:
     """What differs most from its own usual."""
+    service = parts.model_in_service()
     window = movers_window(parts.current(view))
     stretch = f", last {window.length.days} days" if window.length < view.grain.length else ""
     st.html(markup.heading("Biggest movers", f"negative stories against their own usual{stretch}"))
@@ -122,9 +123,9 @@ def movers_now(service: Service, view: View) -> None:
 
 
 @parts.by_itself(every="5s")
-def live(model: int, view: View) -> None:
+def live(view: View) -> None:
     """The newest labelled articles; this part alone runs again by itself."""
-    rows = data.latest(model, view.kinds, STRIP)
+    rows = data.latest(parts.model_in_service().model, view.kinds, STRIP)
     if not rows:
         st.html(markup.empty("Nothing yet.", "The first labelled article appears here."))
         return

@@ -24,7 +24,7 @@ def topic() -> None:
     if name is None:
         _index(service, view, "topics", "Topics")
     else:
-        _scope_page(service, view, Scope(topic=name), "companies of", name, "Companies in it")
+        _scope_page(view, Scope(topic=name), "companies of", name, "Companies in it")
 
 
 def company() -> None:
@@ -35,7 +35,7 @@ def company() -> None:
     if key is None:
         _index(service, view, "companies", "Companies")
     else:
-        _scope_page(service, view, Scope(company=key), "topics of", key, "Topics about it")
+        _scope_page(view, Scope(company=key), "topics of", key, "Topics about it")
 
 
 def _pick(what: str, choices: Mapping[str, str]) -> None:
@@ -71,18 +71,18 @@ def _index(service: Service, view: View, family: Family, words: str) -> None:
     st.html(_split_table(ranked, view, by_company=family == "companies", width=320), width=900)
 
 
-def _scope_page(service: Service, view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
+def _scope_page(view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
     main, side = st.columns([2.15, 1], gap="large")
     with main:
-        trend(service, view, scope)
+        trend(view, scope)
     with side:
-        around(service, view, scope, family, of, inside)
+        around(view, scope, family, of, inside)
 
 
 @parts.by_itself(every="30s")
-def trend(service: Service, view: View, scope: Scope) -> None:
+def trend(view: View, scope: Scope) -> None:
     """Figures, trend, and the stories: of the chosen moment, else of the window."""
-    view = parts.current(view)
+    service, view = parts.model_in_service(), parts.current(view)
     kpis = st.empty()
     shown = parts.pulse(service, scope.key, view, "scope")
     if shown is None:
@@ -95,9 +95,9 @@ def trend(service: Service, view: View, scope: Scope) -> None:
 
 
 @parts.by_itself(every="60s")
-def around(service: Service, view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
+def around(view: View, scope: Scope, family: Family, of: str, inside: str) -> None:
     """The most told stories, and what is inside the scope."""
-    view = parts.current(view)
+    service, view = parts.model_in_service(), parts.current(view)
     _top(service, view, scope)
     _inside(service, view, family, of, inside)
 

@@ -9,19 +9,23 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 import seed
+import streamlit as st
 from conftest import Open, run_page, words
 from streamlit.testing.v1 import AppTest
 
-from dashboard import telling
+from dashboard import alert_data, telling
 from dashboard.episode import view_around
 from dashboard.filters import stamp
+from dashboard.views import alerts
 from monitor.alerts import links
 from monitor.alerts.episodes import Episode
 from monitor.alerts.message import Message
 from monitor.store import outbox
 from monitor.store.engine import open_database, transaction
+from monitor.store.read_episodes import Wanted
 
 NOW = datetime(2026, 3, 10, 9, 7, tzinfo=UTC)
+ACKNOWLEDGE, USEFUL, NOISE = (f"{act}-{seed.EPISODE}" for act in ("acknowledge", "useful", "noise"))
 WRITTEN = ("feedback", "silences", "labels", "rules", "episodes", "watchlists", "outbox")
 
 
@@ -96,27 +100,49 @@ def test_what_has_learned_does_not_say_that_it_learns(opened: Open) -> None:
 
 
 def test_acknowledging_says_who_and_takes_the_button_away(fresh: str) -> None:
-    page = press(run_page("alerts"), "acknowledge")
+    page = press(run_page("alerts"), ACKNOWLEDGE)
     assert rows(fresh, "SELECT verdict, who FROM feedback WHERE episode = 'c0ffee000001'") == [
         ("acknowledged", "grace")
     ]
-    assert "acknowledge" not in [button.key for button in page.button]
+    assert ACKNOWLEDGE not in [button.key for button in page.button]
     assert "seen by grace" in words(run_page("overview"))
 
 
 def test_the_newest_verdict_stands_and_the_older_one_is_kept(fresh: str) -> None:
-    press(press(run_page("alerts"), "noise"), "useful")
+    press(press(run_page("alerts"), NOISE), USEFUL)
     assert rows(fresh, "SELECT verdict FROM feedback WHERE episode = 'c0ffee000001' ORDER BY id") == [
         ("noise",),
         ("useful",),
     ]
-    assert run_page("alerts").button(key="useful").disabled
+    assert run_page("alerts").button(key=USEFUL).disabled
+
+
+def test_a_click_never_lands_on_an_alert_that_opened_meanwhile(fresh: str) -> None:
+    page = run_page("alerts")
+    with psycopg.connect(fresh) as connection:
+        connection.execute("UPDATE episodes SET peak = 99, phase = 'open', ended = NULL WHERE id = %s", [seed.PAST])
+    st.cache_data.clear()
+    page.button(key=NOISE).click().run()
+    assert rows(fresh, "SELECT episode FROM feedback WHERE verdict = 'noise' AND who = 'grace'") in (
+        [],
+        [(seed.EPISODE,)],
+    )
+
+
+def test_an_open_alert_stays_under_its_reader_s_eyes(seeded_url: str, point_at: Callable[[str], None]) -> None:
+    point_at(seeded_url)
+    running, past = (alert_data.wanted_episodes(Wanted(), over=over, limit=9)[1] for over in (False, True))
+    read, rarer = running[0], past[0]
+    assert alerts._picked([rarer, read], []) == rarer, "nothing was read yet"
+    st.session_state[alerts.SHOWN] = read.episode.id
+    assert alerts._picked([rarer, read], []) == read
+    assert alerts._picked([rarer], [read]) == rarer, "what is over makes way"
 
 
 def test_a_silence_is_kept_with_its_end_and_can_be_ended(fresh: str) -> None:
     page = run_page("alerts")
-    page.text_input(key="silence-comment").set_value("known")
-    page.button(key="FormSubmitter:silence-Silence").click().run()
+    page.text_input(key=f"silence-comment-{seed.EPISODE}").set_value("known")
+    page.button(key=f"FormSubmitter:silence-{seed.EPISODE}-Silence").click().run()
     assert rows(fresh, "SELECT scope, who, comment, round(extract(epoch FROM ends - starts) / 60) FROM silences") == [
         ("company:NRVN", "grace", "known", 8 * 60)
     ]

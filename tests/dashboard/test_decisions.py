@@ -11,6 +11,7 @@ from dashboard import charts, health, markup, serve, theme
 from dashboard.filters import Chosen, chosen_of, moment, movers_window, view_of, weeks_before
 from dashboard.heat import heat
 from dashboard.usual import days_to_go, movers, usual
+from monitor.alerts.completeness import SilentFeed
 from monitor.errors import UsageError
 from monitor.settings import Settings
 from monitor.store.read_health import FeedHealth
@@ -132,8 +133,8 @@ def feed(**changes: object) -> FeedHealth:
     [
         ({}, "ok", "30 min ago"),
         ({"failures": 1, "error": "HTTP 503"}, "failing", "HTTP 503 (once)"),
-        ({"article_at": NOW - 9 * HOUR}, "late", "silent for 9 h"),
-        ({"article_at": NOW - 9 * HOUR, "gaps_s": (4 * 3600,)}, "ok", "9 h ago"),
+        ({"article_at": NOW - 9 * HOUR, "name": "silent"}, "late", "silent for 9 h, usually at most 5 h"),
+        ({"article_at": NOW - 9 * HOUR}, "ok", "9 h ago"),
         ({"asked_at": NOW - HOUR, "next_at": NOW - HOUR}, "late", "is ingest running?"),
         ({"asked_at": NOW - HOUR, "next_at": NOW + HOUR}, "ok", "30 min ago"),
         ({"asked_at": None}, "new", "not asked yet"),
@@ -141,13 +142,14 @@ def feed(**changes: object) -> FeedHealth:
     ],
 )
 def test_a_feed_s_state_says_why(changes: dict[str, object], state: str, words: str) -> None:
-    (judged,) = health.judge([feed(**changes)], NOW)
+    silent = {"silent": SilentFeed("silent", NOW - 9 * HOUR, 5 * HOUR, None)}
+    (judged,) = health.judge([feed(**changes)], silent, NOW)
     assert judged.state == state
     assert words in judged.why
 
 
 def test_the_worst_feed_comes_first() -> None:
-    judged = health.judge([feed(name="a"), feed(name="b", failures=2), feed(name="c", asked_at=None)], NOW)
+    judged = health.judge([feed(name="a"), feed(name="b", failures=2), feed(name="c", asked_at=None)], {}, NOW)
     assert [one.feed.name for one in judged] == ["b", "c", "a"]
 
 
