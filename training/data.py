@@ -72,21 +72,34 @@ def read_examples(folder: Path) -> list[Example]:
 
 
 def examples_of(labels: Iterable[LabelledText], judges: Sequence[str]) -> list[Example]:
-    """What persons said of articles, the newest word on each, to learn from.
+    """What persons said of articles, the newest word on each, to learn from: `learnable` as examples."""
+    return [_person_s(one) for one in learnable(labels, judges)]
 
-    Left out is whatever judges a version: audited articles whole, and what is alike, by its title or its text, to one
-    of those or to one of the texts `judges`.
+
+def learnable(labels: Iterable[LabelledText], judges: Sequence[str]) -> list[LabelledText]:
+    """The newest word on each question, but for whatever judges a version.
+
+    Left out are audited articles whole, and what is alike, by its title or its text, to one of those or to one of the
+    texts `judges`.
     """
     said = list(labels)
     audited = {one.label.article for one in said if one.label.origin == "audit"}
     asked = [one for one in said if one.label.article in audited]
-    kept_out = list(dict.fromkeys([*judges, *map(_text, asked), *(one.title for one in asked)]))
     newest: dict[tuple[str, str, str | None], LabelledText] = {}
     for one in said:
         if one.label.article not in audited:
             newest[one.label.article, one.label.task, one.label.company] = one
-    fresh = unlike(unlike(list(newest.values()), lambda one: one.title, kept_out), _text, kept_out)
-    return [_person_s(one) for one in fresh]
+    return unlike_told(list(newest.values()), [*judges, *told_texts(asked)])
+
+
+def told_texts(labels: Iterable[LabelledText]) -> list[str]:
+    """Their titles and whole texts, each once."""
+    return list(dict.fromkeys(text for one in labels for text in (_text(one), one.title)))
+
+
+def unlike_told(labels: Sequence[LabelledText], others: Sequence[str]) -> list[LabelledText]:
+    """Those that neither by title nor by text are alike to one of `others`."""
+    return unlike(unlike(labels, lambda one: one.title, others), _text, others)
 
 
 def _text(one: LabelledText) -> str:

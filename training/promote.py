@@ -7,28 +7,24 @@ flip the candidate has judged the last 35 days, so that no curve mixes two versi
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from monitor.classifier.protocol import Classifier
 from monitor.errors import ModelUnavailable, TocsinError, UsageError
 from monitor.rescoring import HISTORY, Clock, Loadable, catch_up, introduce, rescore_stored
 from monitor.store.engine import Database
-from monitor.store.labels import LabelledText, labels
-from monitor.store.models import Service, in_service, put_in_service, registered, service_history
+from monitor.store.labels import labels
+from monitor.store.models import Service, in_service, manifest_of, put_in_service, registered, service_history
 from monitor.store.workers import WorkerState, workers
-from monitor.types import SENTIMENTS, Judgement, Passage
 from training.data import Example, read_examples, split
-from training.gate import Trial, Verdict, decide
+from training.gate import Verdict
+from training.lineage import Said
 from training.tell import Tell
+from training.weigh import weigh
 
-NEWEST_AUDITS = 2_000
-HEADS = ("topic", "sentiment", "company")
 SETTLE_S = 15.0
 """Workers take up a version within 10 s of the flip; what they save until then is judged again."""
 SLOW_BATCH_S = 60.0
@@ -38,18 +34,10 @@ ROLLED_BACK = "rolled back"
 """How the reason of a rollback begins, where a service is kept."""
 
 
-class Question(NamedTuple):
-    """A passage with the answer that one head should give."""
-
-    head: str
-    passage: Passage
-    answer: str
-
-
 def promote(
     database: Database,
     candidate: Loadable,
-    champion: Callable[[str], Loadable],
+    find: Callable[[str], Loadable],
     gate_split: Sequence[Example],
     who: str,
     force: str,
@@ -59,7 +47,7 @@ def promote(
 ) -> None:
     """TocsinError says why a candidate stays out. Stopped anywhere, it can be called again.
 
-    `champion` finds a version's artefacts by its name.
+    `find` finds a version's artefacts by its name.
     """
     version, before = candidate.manifest.version, in_service(database)
     introduce(database, candidate.manifest, clock())
@@ -70,7 +58,7 @@ def promote(
         return
     reasons: tuple[str, ...] = ("the database's first model",)
     if before is not None:
-        verdict = _against(database, candidate, before, champion, gate_split, force, tell)
+        verdict = _against(database, candidate, before, find, gate_split, force, tell)
         reasons = verdict.reasons
         if not verdict.promoted:
             raise TocsinError(f"{before} stays in service, {version} does not pass: " + "; ".join(reasons))
@@ -82,18 +70,24 @@ def _against(
     database: Database,
     candidate: Loadable,
     before: str,
-    champion: Callable[[str], Loadable],
+    find: Callable[[str], Loadable],
     gate_split: Sequence[Example],
     force: str,
     tell: Tell,
 ) -> Verdict:
     try:
-        found = champion(before)
+        champion = find(before)
     except ModelUnavailable as error:
         if not force.strip():
             return Verdict(False, (f"{error}; bring it here to be compared with, or say why not with --force REASON",))
         return Verdict(True, (f"forced, compared with nothing ({error}): {force.strip()}",))
-    return weigh(database, candidate, found, gate_split, force, tell)
+
+    def manifest(name: str) -> Said | None:
+        with suppress(ModelUnavailable):
+            return find(name).manifest.everything
+        return manifest_of(database, name)
+
+    return weigh(list(labels(database)), candidate, champion, manifest, gate_split, force, tell)
 
 
 def roll_back(
@@ -186,82 +180,3 @@ def service_lines(database: Database) -> list[str]:
         f"  by {one.who}  {scored[one.version]:,} articles judged  {one.reason}"
         for place, one in enumerate(history)
     ]
-
-
-def weigh(
-    database: Database, candidate: Loadable, champion: Loadable, gate_split: Sequence[Example], force: str, tell: Tell
-) -> Verdict:
-    """Both versions' answers to the gate split and to the newest audit labels, and what the gate says of them."""
-    trained = [_made_at(one) for one in (candidate, champion)]
-    asked = [questions_of(gate_split), audits_of(labels(database), max(trained))]
-    if any(asked):
-        both = f"{champion.manifest.version} and {candidate.manifest.version}"
-        tell(f"{both} answer {len(asked[0]):,} questions of the gate split and {len(asked[1]):,} of the audits")
-    said: list[list[list[str]]] = []
-    for model in (champion, candidate):  # one after the other: only one is in memory
-        classifier = model.load() if any(asked) else None
-        said.append([answers(classifier, questions) for questions in asked])
-    gate, audits = (trials(questions, old, new) for questions, old, new in zip(asked, *said, strict=True))
-    return decide(gate, audits, force)
-
-
-def questions_of(examples: Iterable[Example]) -> list[Question]:
-    found: list[Question] = []
-    for one in examples:
-        if one.topic is not None:
-            found.append(Question("topic", Passage(one.text), one.topic))
-        if one.sentiment is not None:
-            found.append(Question("sentiment", Passage(one.text), SENTIMENTS[one.sentiment]))
-        if one.company_sentiment is not None and one.company is not None:
-            found.append(Question("company", Passage(one.text, (one.company,)), SENTIMENTS[one.company_sentiment]))
-    return found
-
-
-def _made_at(model: Loadable) -> datetime:
-    made = datetime.fromisoformat(str(model.manifest.everything.get("made_at") or "0001-01-01"))
-    return made if made.tzinfo else made.replace(tzinfo=UTC)
-
-
-def audits_of(said: Iterable[LabelledText], trained: datetime) -> list[Question]:
-    """The newest NEWEST_AUDITS audit labels, of each question the last one given.
-
-    Left out are articles of which a version `trained` then may have learned: corrected by then, and not yet audited.
-    """
-    said = list(said)
-    then = [one.label for one in said if one.label.at <= trained]
-    audited = {one.article for one in then if one.origin == "audit"}
-    learned = {one.article for one in then if one.origin != "audit"} - audited
-    newest: dict[tuple[str, str, str | None], Question] = {}
-    for one in said:
-        if one.label.origin == "audit" and one.label.article not in learned:
-            key = (one.label.article, one.label.task, one.label.company)
-            text = f"{one.title}\n{one.body}" if one.body else one.title
-            names = (one.name or one.label.company,) if one.label.company else ()
-            newest.pop(key, None)  # so that it stands at the end again
-            newest[key] = Question(one.label.task, Passage(text, names), one.label.value)
-    return list(newest.values())[-NEWEST_AUDITS:]
-
-
-def answers(classifier: Classifier | None, questions: Sequence[Question]) -> list[str]:
-    judged = classifier.classify([one.passage for one in questions]) if classifier and questions else []
-    return [_answer(one.head, judgement) for one, judgement in zip(questions, judged, strict=True)]
-
-
-def _answer(head: str, judgement: Judgement) -> str:
-    if head == "topic":
-        return judgement.topic
-    return judgement.sentiment if head == "sentiment" else judgement.entities[0].sentiment
-
-
-def trials(questions: Sequence[Question], old: Sequence[str], new: Sequence[str]) -> list[Trial]:
-    """By head. A topic that only one of the versions knows is a class like any other."""
-    by_head: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for question, before, after in zip(questions, old, new, strict=True):
-        by_head[question.head].append((question.answer, before, after))
-    found = []
-    for head in HEADS:
-        if rows := by_head.get(head):
-            classes = list(SENTIMENTS) if head != "topic" else sorted({name for row in rows for name in row})
-            columns = (np.array([classes.index(name) for name in column]) for column in zip(*rows, strict=True))
-            found.append(Trial(head, classes, *columns))
-    return found

@@ -12,14 +12,14 @@ from monitor.errors import ModelUnavailable, TocsinError, UsageError
 from monitor.rescoring import Loadable
 from monitor.store.counts import recount
 from monitor.store.engine import Database
-from monitor.store.labels import Label, Origin, add_labels, labels
+from monitor.store.labels import Label, add_labels
 from monitor.store.models import Service, in_service, put_in_service, register, service_history
 from monitor.store.save import save
 from monitor.types import SENTIMENTS, Judgement, Passage, Probabilities
 from tests.contracts.test_store import NOW, article, database, everything, judged, rows
 from tests.test_rescoring import loadable
 from training.data import Example
-from training.promote import _standing, audits_of, promote, questions_of, roll_back, service_lines, trials
+from training.promote import _standing, promote, roll_back, service_lines
 
 __all__ = ["database"]
 DAYS_AGO = NOW - timedelta(days=3)
@@ -219,41 +219,3 @@ def test_rollbacks_go_back_one_after_the_other() -> None:
     assert _standing(history("a", "b", "c", "<b", "<a")) == ["a"]
     assert _standing(history("a", "b", "<a", "b")) == ["a", "b"]
     assert _standing(history("a", "b", "a", "c", "<a")) == ["a", "b", "a"]
-
-
-def test_an_audit_of_what_was_learned_before_it_is_not_counted(database: Database) -> None:
-    news(database, 3)
-    early, trained, late = (NOW + timedelta(hours=hours) for hours in (1, 2, 3))
-
-    def said(article: str, origin: Origin, at: datetime) -> Label:
-        return Label(article=article, task="sentiment", value="negative", origin=origin, who="ann", at=at)
-
-    add_labels(database, [said("a0", "correction", early), said("a0", "audit", late)])
-    add_labels(database, [said("a1", "audit", early), said("a1", "correction", early)])
-    add_labels(database, [said("a2", "audit", late), said("a2", "correction", late)])
-    asked = audits_of(labels(database), trained)
-    assert [one.passage.text for one in asked] == [article(1).title, article(2).title]
-
-
-def test_only_audits_are_compared_on_the_newest_of_each_question(database: Database) -> None:
-    news(database, 3)
-    when = NOW + timedelta(hours=1)
-    add_labels(
-        database,
-        [
-            Label(article="a0", task="sentiment", value="negative", origin="audit", who="ann", at=NOW),
-            Label(article="a0", task="sentiment", value="positive", origin="audit", who="ann", at=when),
-            Label(article="a0", task="sentiment", value="neutral", origin="correction", who="bob", at=when),
-            Label(article="a1", task="topic", value="Legal", origin="correction", who="bob", at=when),
-        ],
-    )
-    asked = audits_of(labels(database), NOW - timedelta(days=1))
-    assert [(one.head, one.answer) for one in asked] == [("sentiment", "positive")]
-    assert asked[0].passage.text == article(0).title
-
-
-def test_a_topic_that_one_version_does_not_know_counts_against_it() -> None:
-    asked = questions_of([Example("x", "topic", topic="Legal"), Example("y", "topic", topic="IPO")])
-    (found,) = trials(asked, ["Legal", "IPO"], ["Legal", "M&A"])
-    assert [found.classes[at] for at in found.candidate] == ["Legal", "M&A"]
-    assert [found.classes[at] for at in found.labels] == ["Legal", "IPO"]
