@@ -29,6 +29,7 @@ from monitor.in_service import InService
 from monitor.judging import judged
 from monitor.patience import patiently
 from monitor.station import Station
+from monitor.store.dead_letters import was_retried
 from monitor.store.engine import Database
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.stories import Signed, sign_articles
@@ -59,7 +60,10 @@ class Reading(NamedTuple):
 
 @dataclass
 class DeadLimit:
-    """More than half of the last 200 messages dead, and at least 50: that is no bad message but a bad deploy."""
+    """More than half of the last 200 messages dead, and at least 50: that is no bad message but a bad deploy.
+
+    Retried dead letters count for nothing: many at once that are still refused would stop the line for good.
+    """
 
     recent: deque[str | None] = field(default_factory=lambda: deque(maxlen=RECENT))
     """Why each was refused; None for a good one."""
@@ -68,6 +72,8 @@ class DeadLimit:
         """BadDeploy if these messages pass the limit."""
         refused = {(message.partition, message.offset): why.reason for message, why in dead}
         for message in messages:
+            if was_retried(message):
+                continue
             reason = refused.get((message.partition, message.offset))
             self.recent.append(reason)
             if reason is None:

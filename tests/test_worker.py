@@ -20,9 +20,11 @@ from monitor.codec import encode
 from monitor.entities import Companies, Company
 from monitor.errors import BadDeploy
 from monitor.store.counts import recount
+from monitor.store.dead_letters import retry, to_retry, was_retried
 from monitor.store.engine import Database, open_database
 from monitor.store.models import ensure_service
-from monitor.types import Judgement, Passage, RawArticle
+from monitor.store.save import DeadMessage, save
+from monitor.types import Judgement, Passage, RawArticle, Rejected
 from monitor.worker import DeadLimit, Worker, read
 
 NOW = datetime(2026, 11, 24, 12, 2, tzinfo=UTC)
@@ -161,6 +163,24 @@ def test_the_limit_is_half_of_the_last_200_and_at_least_50(good: int, bad: int, 
             limit.check(messages, reading.dead)
     else:
         limit.check(messages, reading.dead)
+
+
+def test_dead_letters_retried_too_early_become_dead_letters_again_and_stop_nobody(bench: Bench) -> None:
+    letters = [
+        (Message(TOPIC, n % 4, 1000 + n, b"k", b"\x09", NOW), Rejected("unknown message version 9")) for n in range(60)
+    ]
+    save(bench.database, [], [DeadMessage(*letter) for letter in letters], [], NOW)
+    retry(bench.database, to_retry(bench.database, (), everything=True), bench.connect(), NOW)
+    bench.publish([encode(raw(1))])
+    with running(bench.worker()):
+        bench.wait("SELECT count(*) FROM articles", [(1,)])
+        bench.wait("SELECT count(*) FROM dead_letters WHERE retried_at IS NULL", [(60,)])
+    assert lag(bench) == 0
+
+
+def test_an_address_that_ends_in_two_numbers_is_no_retried_letter() -> None:
+    keys = [b"news.raw/3/17", b"https://wire.example/2026/12", b"news.raw/3/x", b"\xff/1/1"]
+    assert [was_retried(Message(TOPIC, 3, 10, key, b"", NOW)) for key in keys] == [True, False, False, False]
 
 
 @dataclass

@@ -132,6 +132,8 @@ CASES = [
     Case("notify test hook", FAILED, "loopback", {"TOCSIN_NOTIFY": '["hook=webhook://S@127.0.0.1:9/x"]'}),
     Case("dead-letters show x", WRONG, "topic/partition/offset"),
     Case("dead-letters show a/0/99999999999999999999999", WRONG, "tocsin dead-letters list"),
+    Case("dead-letters show news.raw/0/²", WRONG, "topic/partition/offset"),
+    Case(f"dead-letters show news.raw/0/{'9' * 5_000}", WRONG, "topic/partition/offset"),
     Case("dead-letters retry", WRONG, "--all"),
     # Settings.
     Case("status", WRONG, "TOCSIN_BROKER", {"TOCSIN_BROKER": "rabbit"}),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 
-from monitor.broker.protocol import Broker, Outgoing
+from monitor.broker.protocol import Broker, Message, Outgoing
 from monitor.errors import UsageError
 from monitor.store.engine import Database, transaction
 
@@ -21,6 +22,8 @@ _WAITING = text(f"SELECT {_COLUMNS} FROM dead_letters WHERE retried_at IS NULL O
 _RETRIED = text(
     'UPDATE dead_letters SET retried_at = :now WHERE topic = :topic AND partition = :partition AND "offset" = :offset'
 )
+_NAME = re.compile(r"(.+)/([0-9]{1,19})/([0-9]{1,19})")
+"""str.isdigit would take "²", and int() no 5,000 digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,11 @@ def newest(database: Database, limit: int) -> list[DeadLetter]:
 
 def named(database: Database, name: str) -> DeadLetter:
     """UsageError where there is none of that name."""
-    topic, _, rest = name.rpartition("/")[0].rpartition("/")
-    offset = name.rpartition("/")[2]
-    if not (topic and rest.isdigit() and offset.isdigit()):
+    if (parts := _NAME.fullmatch(name)) is None:
         raise UsageError(f"{name!r} names no message; write topic/partition/offset as `tocsin dead-letters list` does")
     with transaction(database) as connection:
-        row = connection.execute(_NAMED, {"topic": topic, "partition": int(rest), "offset": int(offset)}).first()
+        where = {"topic": parts[1], "partition": int(parts[2]), "offset": int(parts[3])}
+        row = connection.execute(_NAMED, where).first()
     if row is None:
         raise UsageError(f"no dead letter {name!r}; see `tocsin dead-letters list`")
     return DeadLetter(*row)
@@ -75,3 +77,9 @@ def retry(database: Database, letters: Sequence[DeadLetter], broker: Broker, now
         with transaction(database) as connection:
             where = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
             connection.execute(_RETRIED, {"now": now, **where})
+
+
+def was_retried(message: Message) -> bool:
+    """Whether `retry` put it on the log: its key is a letter's name then."""
+    parts = _NAME.fullmatch(message.key.decode("utf-8", "replace"))
+    return parts is not None and parts[1] == message.topic  # an address may end in two numbers, too
