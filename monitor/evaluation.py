@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from monitor.alerts import completeness, watch
+from monitor.alerts import backlog, completeness, watch
+from monitor.alerts.backlog import Backlog
 from monitor.alerts.calendar import ANYWHERE, Markets
 from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of
 from monitor.alerts.episodes import moved
@@ -42,6 +43,8 @@ class Evaluator:
 
     channels: Sequence[str]
     naming: Naming
+    topic: str
+    """The log's, whose messages are waited for."""
     markets: Markets = ANYWHERE
     learned: dict[tuple[int, str], Learned] = field(default_factory=dict)
     anew: dict[tuple[int, str], Learned] = field(default_factory=dict)
@@ -52,17 +55,20 @@ class Evaluator:
     """When and how feeds speak."""
     wanted: dict[tuple[int, str], datetime] = field(default_factory=dict)
     """Scopes that could open, and since when we let their evidence gather."""
+    backlog: Backlog | None = None
+    """What waits on the log, as the last tick found it."""
 
     def tick(self, tx: Transaction, lag: Mapping[int, int], now: datetime) -> int:
         """One evaluation of all open buckets; the number of messages written."""
         model = store.model_in_service(tx)
+        self.backlog = backlog.look(self.backlog, lag, read_alerts.progress(tx, self.topic), now)
         known = stored_rules.rules(tx)
         rules = [one for one in known if one.enabled]
         self.behind = set()
         tells = _end_unwatched(tx, known, now)
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
-            tells += self._judge(tx, model, rules, lag, now)
+            tells += self._judge(tx, model, rules, self.backlog, now)
         return tell(tx, tells, Readers(self.channels, self.naming, self._watch_of), now)
 
     def silent_feeds(self, tx: Transaction, now: datetime) -> list[SilentFeed]:
@@ -76,19 +82,18 @@ class Evaluator:
     # --- judging
 
     def _judge(
-        self, tx: Transaction, model: int, rules: Sequence[StoredRule], lag: Mapping[int, int], now: datetime
+        self, tx: Transaction, model: int, rules: Sequence[StoredRule], waits: Backlog, now: datetime
     ) -> list[Tell]:
-        progress = read_alerts.progress(tx)
         silent = self.silent_feeds(tx, now)
-        missing = completeness.missing(silent, lag, progress, now)
-        final = completeness.last_final(lag, progress, now)
+        missing = completeness.missing(silent, waits, now)
+        final = completeness.last_final(waits, now)
         glances = {
             series: self._look(tx, model, series, rules, final, not missing, now)
             for series in sorted({one.rule.series for one in rules})
         }
         judgements: list[Judgement] = []
         for one in rules:
-            ripe = partial(self._is_ripe, one.rule.id, sum(lag.values()) > 0, now)
+            ripe = partial(self._is_ripe, one.rule.id, waits.messages > 0, now)
             desk = _desk(tx, one, model, glances[one.rule.series], missing, ripe, now)
             into = Judgement()
             _gather(desk, into)

@@ -171,7 +171,7 @@ def make_jobs(
         database=open_database(url),
         lag=lag,
         clock=clock,
-        evaluator=Evaluator(tuple(channels), naming, load_markets(settings.market)),
+        evaluator=Evaluator(tuple(channels), naming, settings.topic, load_markets(settings.market)),
         postman=Postman(
             channels, Sender(allow_private=settings.allow_private_urls), _secret(settings), settings.dashboard_url
         ),

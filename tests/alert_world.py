@@ -48,7 +48,7 @@ class World:
     def restart(self) -> None:
         """As after a kill: nothing is left but the database."""
         channels = channels_of(["console://"])
-        self.evaluator = Evaluator(tuple(channels), Naming({}, "http://127.0.0.1:8501"))
+        self.evaluator = Evaluator(tuple(channels), Naming({}, "http://127.0.0.1:8501"), "news.raw")
         self.postman = Postman(channels, Sender(console=self.out), "secret", "http://127.0.0.1:8501")
 
     def article(self, company: str | None, at: datetime, house: str, mood: Probabilities, **more: object) -> Classified:

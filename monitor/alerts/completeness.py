@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts import calendar
+from monitor.alerts.backlog import Backlog
 from monitor.alerts.calendar import EVERYWHERE, Market
 from monitor.alerts.watch import LATE
 from monitor.types import BUCKET, bucket_of
 
 GRACE = timedelta(seconds=60)
 """From a feed's answer to its rows where nothing lags."""
-LAG_TOLD = timedelta(minutes=10)
 GAPS_NEEDED = 5
 LEAST_SILENCE = timedelta(hours=1)
 UNKNOWN_SILENCE = timedelta(days=1)
@@ -62,13 +62,6 @@ class SilentFeed(NamedTuple):
     since: datetime
     usual: timedelta
     error: str | None
-
-
-class Progress(NamedTuple):
-    """How far the rows of a partition have come."""
-
-    partition: int
-    counted_at: datetime
 
 
 def silent_feeds(feeds: Sequence[FeedFacts], now: datetime, market: Market = EVERYWHERE) -> list[SilentFeed]:
@@ -157,19 +150,13 @@ def _silence(feed: FeedFacts, last: datetime, now: datetime) -> timedelta:
     return timedelta(hours=working)
 
 
-def missing(
-    silent: Sequence[SilentFeed], lag: Mapping[int, int], progress: Sequence[Progress], now: datetime
-) -> tuple[str, ...]:
+def missing(silent: Sequence[SilentFeed], backlog: Backlog, now: datetime) -> tuple[str, ...]:
     """What holds back all-clears, alarms on the share alone, and learning; in words."""
     out = [f"{one.name} is silent since {_ago(now - one.since)}" for one in silent if now - one.since < GIVEN_UP]
     if len(out) > 3:
         out = [*out[:3], f"{len(out) - 3} more feeds are silent"]
-    behind = [one for one in progress if lag.get(one.partition, 0) and now - one.counted_at > LAG_TOLD]
-    if behind:
-        messages = sum(lag.values())
-        out.append(
-            f"workers are {_ago(now - min(one.counted_at for one in behind))} behind, {messages:,} messages wait"
-        )
+    if backlog.behind is not None:
+        out.append(f"workers are {_ago(backlog.behind)} behind, {backlog.messages:,} messages wait")
     return tuple(out)
 
 
@@ -180,11 +167,7 @@ def _ago(length: timedelta) -> str:
     return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
 
 
-def last_final(lag: Mapping[int, int], progress: Sequence[Progress], now: datetime) -> datetime:
+def last_final(backlog: Backlog, now: datetime) -> datetime:
     """The start of the newest bucket that is final: every partition with lag has passed it, or it is six hours old."""
-    reached = [one.counted_at for one in progress if lag.get(one.partition, 0)]
-    unknown = any(
-        waiting and partition not in {one.partition for one in progress} for partition, waiting in lag.items()
-    )
-    boundary = now - LATE if unknown else min([now - GRACE, *reached])
-    return bucket_of(max(boundary, now - LATE)) - BUCKET
+    reached = [one.reached.counted_at if one.reached else now - LATE for one in backlog.waiting.values()]
+    return bucket_of(max(min([now - GRACE, *reached]), now - LATE)) - BUCKET

@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from monitor.alerts.completeness import FeedFacts, Progress, Rhythm
+from monitor.alerts.backlog import Progress
+from monitor.alerts.completeness import FeedFacts, Rhythm
 from monitor.alerts.episodes import Episode, Evidence
 from monitor.store.alerts import EPISODE_COLUMNS, Transaction, column_of, episode_of
 from monitor.store.feeds import STILL_ASKED
 from monitor.types import Scope
 
 
-def progress(tx: Transaction) -> list[Progress]:
-    return [Progress(*row) for row in tx.execute(text("SELECT partition, counted_at FROM watermarks"))]
+def progress(tx: Transaction, topic: str) -> list[Progress]:
+    """Of the topic that is read: another's partitions go by the same numbers."""
+    statement = text('SELECT partition, counted_at, "offset" FROM watermarks WHERE topic = :topic')
+    return [Progress(*row) for row in tx.execute(statement, {"topic": topic})]
 
 
 def articles_per_hour(tx: Transaction, since: datetime) -> dict[str, list[tuple[datetime, int]]]:

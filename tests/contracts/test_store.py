@@ -21,6 +21,7 @@ from monitor.store import alert_tables, tables
 from monitor.store.counts import counts, recount
 from monitor.store.engine import Database, open_database, transaction
 from monitor.store.models import ensure_service, in_service, put_in_service, register, registered, service_history
+from monitor.store.read_alerts import progress
 from monitor.store.save import DeadMessage, Progress, Saved, save
 from monitor.types import (
     Article,
@@ -221,6 +222,14 @@ def test_dead_letters_and_watermarks_are_part_of_the_transaction(database: Datab
         save(database, [judged(article(2), model="ghost")], [], [Progress("news.raw", 1, 99, NOW)], NOW)
     assert rows(database, 'SELECT "offset" FROM watermarks') == [(9,)]
     assert rows(database, "SELECT count(*) FROM articles") == [(1,)]
+
+
+def test_another_topic_s_watermarks_say_nothing_of_the_one_that_is_read(database: Database) -> None:
+    old = NOW - timedelta(days=30)
+    save(database, [], [], [Progress("news.raw", 1, 900, old), Progress("news.new", 1, 4, NOW)], NOW)
+    with transaction(database) as tx:
+        assert progress(tx, "news.new") == [(1, NOW, 4)]
+        assert progress(tx, "news.none") == []
 
 
 def test_text_as_bad_as_it_comes_is_stored(database: Database) -> None:
