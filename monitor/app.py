@@ -23,6 +23,7 @@ from monitor.store.engine import Database, open_database, transaction
 from monitor.store.given_up import given_up
 from monitor.store.migrate import current, migrate, newest
 from monitor.store.models import ensure_service, manifest_of
+from monitor.store.status import saved_ends
 
 ANSWERS_WITHIN_S = 5.0
 
@@ -69,7 +70,13 @@ def connector(settings: Settings, url: str, patience_s: float = PATIENCE_S) -> C
         return lambda: PostgresBroker(url, settings.topic, settings.group)
     from monitor.broker.kafka import KafkaBroker
 
-    return lambda: KafkaBroker(kafka_connection(settings), settings.topic, settings.group, patience_s=patience_s)
+    def saved() -> dict[int, int]:
+        with opened(url) as database:
+            return saved_ends(database, settings.topic)
+
+    return lambda: KafkaBroker(
+        kafka_connection(settings), settings.topic, settings.group, patience_s=patience_s, saved=saved
+    )
 
 
 @contextlib.contextmanager

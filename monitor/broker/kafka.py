@@ -8,7 +8,7 @@ any batch, so a slow batch keeps its partitions: only a dead process loses them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
+from monitor import patience
 from monitor.broker.kafka_cluster import await_all, cause, patiently, refusal
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import UsageError
@@ -37,6 +38,8 @@ SESSION_TIMEOUT_MS = 10_000
 PATIENT_POLL_MS = 24 * 3600 * 1000
 ANSWER_TIMEOUT_MS = 15_000
 METADATA_AGE_MS = 30_000  # how long a new partition may stay unread
+OURS = "saved by tocsin"
+"""Stands beside every offset that we commit, and not beside one that kafka-consumer-groups.sh has set."""
 
 log = structlog.get_logger()
 
@@ -55,7 +58,12 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         session_timeout_ms: int = SESSION_TIMEOUT_MS,
         patience_s: float = PATIENCE_S,
+        saved: Callable[[], Mapping[int, int]] | None = None,
     ) -> None:
+        """`saved` tells how far the database has come: partition -> the offset after the last one that it holds.
+
+        What the group has committed beyond that is read again: the database was restored from a back-up.
+        """
         self._connection, self._topic, self._group = connection, topic, group
         self._session_timeout_ms, self._patience_s = session_timeout_ms, patience_s
         self._producer: Any = None
@@ -63,6 +71,8 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._watcher: Any = None  # looks at offsets without being in the group
         self._handed_out: dict[Any, int] = {}  # partitions of ours -> how far poll has read
         self._owed: dict[Any, int] = {}  # and how far to commit, once no rebalance is under way
+        self._saved = saved
+        self._uncompared: set[Any] = set()  # partitions that are ours, and not yet held against what is saved
         self._is_joining = True
 
     def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
@@ -90,7 +100,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             patience_s = max(timeout_s, JOIN_S) if self._is_joining else timeout_s
             if (left := begun + patience_s - time.monotonic()) <= 0:
                 break
-            records = self._look(limit, min(left, LOOK_S))
+            records = self._from_what_is_saved(self._look(limit, min(left, LOOK_S)))
         messages = [
             Message(
                 record.topic,
@@ -122,6 +132,37 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
             return {}
         return found
 
+    def _from_what_is_saved(self, records: dict[Any, Any]) -> dict[Any, Any]:
+        """Of the records those that come next, once partitions that are new to us are sought back where needed.
+
+        Not in kafka-python's callback: what that raises is one more KafkaError to poll again after.
+        """
+        for partition in self._uncompared.copy() if self._saved else ():
+            committed = self._committed(partition)  # before `saved`, which another consumer may raise
+            saved = self._ask_saved().get(partition.partition, 0)
+            if committed is not None and committed.offset > saved:
+                lacks = {"partition": partition.partition, "saved": saved, "committed": committed.offset}
+                if committed.metadata == OURS:
+                    log.warning("the database lacks what it had saved; reading that again", **lacks)
+                    self._consumer.seek(partition, saved)
+                    self._handed_out.pop(partition, None)
+                    self._owed[partition] = saved  # the lag counts it from now on
+                    records.pop(partition, None)
+                else:
+                    log.warning("somebody moved the group's offset beyond what is saved", **lacks)
+            self._uncompared.discard(partition)
+        return records
+
+    def _committed(self, partition: Any) -> Any:
+        def ask() -> Any:
+            return self._consumer.committed(partition, metadata=True, timeout_ms=ANSWER_TIMEOUT_MS)
+
+        return patiently("ask what is committed", ask, self._patience_s)
+
+    def _ask_saved(self) -> Mapping[int, int]:
+        assert self._saved
+        return patience.patiently("ask what is saved", self._saved, patience_s=self._patience_s)
+
     def _keep_joining(self) -> None:
         """Have the next poll go on with a join that this one's end left half done.
 
@@ -146,7 +187,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         """Commit what is owed. What a rebalance refuses stays owed until poll has gone through it."""
         if not self._owed:
             return
-        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._owed.items()}
+        offsets = {partition: OffsetAndMetadata(offset, OURS, -1) for partition, offset in self._owed.items()}
 
         def attempt() -> bool:
             try:
@@ -191,12 +232,14 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
         What went to another consumer is read again by it.
         """
         self._keep(assigned)
+        self._uncompared = set(assigned)
         self._is_joining = False
         log.info("reading partitions", partitions=sorted(partition.partition for partition in assigned))
 
     def on_partitions_lost(self, _lost: Sequence[Any]) -> None:
         """The group went on without us: whoever has them now, we included, reads what was not committed again."""
         self._keep(())
+        self._uncompared.clear()
         self._is_joining = True
 
     def _keep(self, partitions: Sequence[Any]) -> None:

@@ -66,6 +66,13 @@ def numbers(database: Database, topic: str = "") -> Numbers:
     return Numbers(int(read), *rest)
 
 
+def saved_ends(database: Database, topic: str) -> dict[int, int]:
+    """Per partition of the log the offset after the last message whose outcome is stored."""
+    statement = text('SELECT partition, "offset" + 1 FROM watermarks WHERE topic = :topic')
+    with transaction(database) as connection:
+        return {int(partition): int(end) for partition, end in connection.execute(statement, {"topic": topic})}
+
+
 def since(database: Database, at: datetime) -> Since:
     with transaction(database) as connection:
         return Since(*connection.execute(_SINCE, {"at": at}).one())
