@@ -19,6 +19,7 @@ from monitor.store.models import in_service
 from monitor.store.workers import workers
 from tests.test_worker import NOW, Bench, encode, raw, running
 from training.promote import promote, roll_back
+from training.weigh import Gate
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_real_weights_are_promoted_and_rolled_back_and_no_article_goes_unjudged(
                 start = 100 * len(told_in_service)
                 bench.publish([encode(raw(n)) for n in range(start, start + 10)])
 
-        promote(bench.database, find("copy-1"), find, (), "ann", "same weights", lambda: NOW, tell, settle_s=6)
+        promote(bench.database, find("copy-1"), find, Gate(), "ann", "same weights", lambda: NOW, tell, settle_s=6)
         assert [one.version for one in workers(bench.database, NOW)] == ["copy-1"]
         bench.wait("SELECT count(*) FROM scores WHERE model = 2", [(30,)])
         assert roll_back(bench.database, find, "ann", "", lambda: NOW, tell, settle_s=6) == shipped

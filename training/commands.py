@@ -15,7 +15,7 @@ from monitor.errors import ModelUnavailable, UsageError
 from monitor.registry import find_model, folders, read_manifest
 from monitor.settings import Settings
 from monitor.store.labels import LabelledText
-from training.data import read_examples, split
+from training.data import file_hashes, read_examples, split
 from training.manifest import noted, write_manifest
 from training.tell import Tell
 
@@ -64,6 +64,7 @@ def evaluate_version(
     """Measure a version on a split and write its report/; the folder of the report."""
     from monitor.classifier.transformer import load_classifier
     from training.evaluate import evaluate_model
+    from training.lineage import lineage, strangers
     from training.report import write_report
 
     if part not in SPLITS:
@@ -75,8 +76,11 @@ def evaluate_version(
     splits = split(read_examples(data))
     if not splits[part]:
         raise UsageError(f"no text of {data} falls into the {part} split; give more labelled texts")
+    others = strangers(lineage(everything, lambda known: _said_by(known, data_dir)), [file_hashes(data)])
+    if others:
+        tell(f"{' and '.join(others)} learned from other labelled files than {data} holds, perhaps these very texts")
     classifier = load_classifier(str(folder), data_dir)
-    report = evaluate_model(classifier, splits, part, companies, now, tell)
+    report = {**evaluate_model(classifier, splits, part, companies, now, tell), "learned_from_other_files": others}
     everything[part] = {head: noted(found) for head, found in report["heads"].items()}
     # What is measured on the validation split is for working; report/ itself is the release's.
     out = folder / "report" if part == "test" else folder / f"report-{part}"
@@ -92,6 +96,13 @@ def evaluate_version(
         )
     tell(f"the report is in {out}")
     return out
+
+
+def _said_by(name: str, data_dir: Path) -> Mapping[str, Any] | None:
+    try:
+        return read_manifest(find_model(name, data_dir)).everything
+    except ModelUnavailable:
+        return None
 
 
 def list_models(data_dir: Path) -> list[str]:

@@ -47,15 +47,15 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def decide(gate: Sequence[Trial], audits: Sequence[Trial], force: str = "") -> Verdict:
+def decide(gate: Sequence[Trial], audits: Sequence[Trial], force: str = "", no_gate: str = "no gate split") -> Verdict:
     """The decision over all heads.
 
-    `force`, a person's reason, stands in for evidence that is not there: too few audit labels, no gate split. It never
-    stands against evidence.
+    `force`, a person's reason, stands in for evidence that is not there: too few audit labels, no gate split, which
+    `no_gate` tells. It never stands against evidence.
     """
     count = sum(len(trial.labels) for trial in audits)
     has_gate, has_audits = any(len(trial.labels) for trial in gate), count >= FEWEST_AUDITS
-    lacking = [] if has_gate else ["no gate split"]
+    lacking = [] if has_gate else [no_gate]
     lacking += [] if has_audits else [f"{count} of {FEWEST_AUDITS} audit labels"]
     against = [reason for trial in gate for reason in _worse(trial)]
     against += _not_better(audits) if has_audits else []

@@ -40,6 +40,11 @@ def sets_of(version: Said) -> dict[str, str]:
     return {task: file["sha256"] for task, file in version.get("data", {}).items()}
 
 
+def strangers(versions: Iterable[Said], sets: Sequence[Mapping[str, str]]) -> list[str]:
+    """Those that learned from other labelled files than `sets` (data.file_hashes of each): other texts were theirs."""
+    return sorted({str(one["version"]) for one in versions if sets_of(one) not in sets})
+
+
 def learned_by(versions: Iterable[Said], said: Sequence[LabelledText]) -> list[LabelledText]:
     """Of what persons `said`, all that one of the versions may have learned.
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from monitor.classifier.protocol import Classifier
 from monitor.errors import ModelUnavailable, TocsinError, UsageError
@@ -19,11 +18,10 @@ from monitor.store.engine import Database
 from monitor.store.labels import labels
 from monitor.store.models import Service, in_service, manifest_of, put_in_service, registered, service_history
 from monitor.store.workers import WorkerState, workers
-from training.data import Example, read_examples, split
 from training.gate import Verdict
 from training.lineage import Said
 from training.tell import Tell
-from training.weigh import weigh
+from training.weigh import Gate, weigh
 
 SETTLE_S = 15.0
 """Workers take up a version within 10 s of the flip; what they save until then is judged again."""
@@ -38,7 +36,7 @@ def promote(
     database: Database,
     candidate: Loadable,
     find: Callable[[str], Loadable],
-    gate_split: Sequence[Example],
+    gate: Gate,
     who: str,
     force: str,
     clock: Clock,
@@ -58,7 +56,7 @@ def promote(
         return
     reasons: tuple[str, ...] = ("the database's first model",)
     if before is not None:
-        verdict = _against(database, candidate, before, find, gate_split, force, tell)
+        verdict = _against(database, candidate, before, find, gate, force, tell)
         reasons = verdict.reasons
         if not verdict.promoted:
             raise TocsinError(f"{before} stays in service, {version} does not pass: " + "; ".join(reasons))
@@ -71,7 +69,7 @@ def _against(
     candidate: Loadable,
     before: str,
     find: Callable[[str], Loadable],
-    gate_split: Sequence[Example],
+    gate: Gate,
     force: str,
     tell: Tell,
 ) -> Verdict:
@@ -87,7 +85,7 @@ def _against(
             return find(name).manifest.everything
         return manifest_of(database, name)
 
-    return weigh(list(labels(database)), candidate, champion, manifest, gate_split, force, tell)
+    return weigh(list(labels(database)), candidate, champion, manifest, gate, force, tell)
 
 
 def roll_back(
@@ -162,11 +160,6 @@ def _settle(database: Database, classifier: Classifier, since: datetime, clock: 
 
 def _judges_otherwise(worker: WorkerState, classifier: Classifier) -> bool:
     return worker.version not in (None, classifier.version)
-
-
-def gate_split(folder: Path) -> list[Example]:
-    """The split that no release is measured on and nothing is trained on."""
-    return split(read_examples(folder))["gate"]
 
 
 def service_lines(database: Database) -> list[str]:

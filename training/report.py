@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {report['version']} on the {report['split']} split"
     yield ""
     yield (
-        f"Made {report['made_at']}, through the code that serves. No text alike to one of these (word pairs, Jaccard "
-        "0.6 or more, compared exactly) was trained on. In brackets: bootstrap 95 % intervals."
+        f"Made {report['made_at']}, through the code that serves. {_learned(report.get('learned_from_other_files'))} In "
+        "brackets: bootstrap 95 % intervals."
     )
     for head, found in report["heads"].items():
         yield from ("", f"## {HEADS[head]}", "")
@@ -53,6 +53,12 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
             numbers = f"{row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} | {row['support']:,}"
             yield f"| {shown} | {numbers} |"
         yield from ("", f"![Reliability](reliability-{head}.png) ![Confusion](confusion-{head}.png)")
+
+
+def _learned(others: Sequence[str] | None) -> str:
+    if others:
+        return f"{' and '.join(others)} learned from other labelled files than these: perhaps from these very texts."
+    return "No text alike to one of these (word pairs, Jaccard 0.6 or more, compared exactly) was trained on."
 
 
 def _against(version: str, found: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,8 @@ on from learned, nor what is alike to one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +17,17 @@ from monitor.classifier.protocol import Classifier
 from monitor.rescoring import Loadable
 from monitor.store.labels import LabelledText
 from monitor.types import SENTIMENTS, Judgement, Passage
-from training.data import Example, told_texts, unlike, unlike_told
+from training.data import Example, file_hashes, read_examples, split, told_texts, unlike, unlike_told
 from training.gate import Trial, Verdict, decide
-from training.lineage import Find, learned_by, lineage
+from training.lineage import Find, learned_by, lineage, strangers
 from training.tell import Tell
 
 NEWEST_AUDITS = 2_000
 HEADS = ("topic", "sentiment", "company")
+NOT_ITS_OWN = (
+    "no gate split that {} has surely not learned from (its labelled files are others; add their folder with a further"
+    " --data)"
+)
 
 
 class Question(NamedTuple):
@@ -33,20 +38,43 @@ class Question(NamedTuple):
     answer: str
 
 
+class Gate(NamedTuple):
+    """A gate split, and which versions are known to have learned none of it."""
+
+    examples: Sequence[Example] = ()
+    sets: Sequence[Mapping[str, str]] = ()
+    """Those that learned from these labelled sets alone: of each, what `file_hashes` gives."""
+
+
+def gate_of(data: Sequence[Path]) -> Gate:
+    """The gate split of the first folder of labelled sets, without what is alike to a learned text of the others.
+
+    Where other rows lie beside a text it falls into another split: a version is asked nothing of a folder that it did
+    not learn from, unless its own lies beside it.
+    """
+    if not data:
+        return Gate()
+    first, *others = [split(read_examples(folder)) for folder in data]
+    learned = [one.text for splits in others for name in ("train", "validation") for one in splits[name]]
+    fresh = unlike(first["gate"], lambda one: one.text, learned)
+    return Gate(fresh, [file_hashes(folder) for folder in data])
+
+
 def weigh(
     said: Sequence[LabelledText],
     candidate: Loadable,
     champion: Loadable,
     find: Find,
-    gate_split: Sequence[Example],
+    gate: Gate,
     force: str,
     tell: Tell,
 ) -> Verdict:
     """Both versions' answers to the gate split and to the newest audit labels, and what the gate says of them."""
     versions = [one for model in (candidate, champion) for one in lineage(model.manifest.everything, find)]
     learned = learned_by(versions, said)
-    fresh = unlike(gate_split, lambda one: one.text, told_texts(learned))
-    asked = [questions_of(fresh), audits_of(said, learned)]
+    others = strangers(versions, gate.sets)
+    examples = () if others else unlike(gate.examples, lambda one: one.text, told_texts(learned))
+    asked = [questions_of(examples), audits_of(said, learned)]
     if any(asked):
         both = f"{champion.manifest.version} and {candidate.manifest.version}"
         tell(f"{both} answer {len(asked[0]):,} questions of the gate split and {len(asked[1]):,} of the audits")
@@ -54,8 +82,10 @@ def weigh(
     for model in (champion, candidate):  # one after the other: only one is in memory
         classifier = model.load() if any(asked) else None
         told.append([answers(classifier, questions) for questions in asked])
-    gate, audits = (trials(questions, old, new) for questions, old, new in zip(asked, *told, strict=True))
-    return decide(gate, audits, force)
+    of_gate, audits = (trials(questions, old, new) for questions, old, new in zip(asked, *told, strict=True))
+    if gate.examples and others:
+        return decide(of_gate, audits, force, NOT_ITS_OWN.format(" and ".join(others)))
+    return decide(of_gate, audits, force)
 
 
 def questions_of(examples: Iterable[Example]) -> list[Question]:

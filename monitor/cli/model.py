@@ -143,13 +143,16 @@ def rescore(
 @verbs.command()
 def promote(
     version: Annotated[str, typer.Argument(help="the candidate: a name or a folder")],
-    data: Annotated[Path | None, typer.Option(help="the folder of labelled sets, for the gate split")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="the folder of labelled sets, for the gate split; more: others that a version learned from"),
+    ] = None,
     force: Annotated[str, typer.Option(help="why it shall serve where labels to judge it by are lacking; kept")] = "",
 ) -> None:
     """Put a version in service if it is better: the gate, its last 35 days re-scored, the flip. Workers follow."""
     from monitor import app as wiring
-    from training.promote import gate_split
     from training.promote import promote as put_in_service
+    from training.weigh import gate_of
 
     settings = start("promote", level="warning")
     with wiring.database(settings) as database:
@@ -157,7 +160,7 @@ def promote(
             database,
             wiring.candidate(settings, version),
             lambda name: wiring.version(settings, name),
-            gate_split(data) if data else (),
+            gate_of(data or ()),
             person(settings),
             force,
             wiring.clock,

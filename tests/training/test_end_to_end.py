@@ -127,6 +127,13 @@ def test_an_evaluation_writes_its_report_and_notes_the_scores(tmp_path: Path) ->
     assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".png"}
     noted = read_manifest(tmp_path / "models" / "mine-1").everything["validation"]
     assert noted["sentiment"]["ece"] == round(sentiment["ece_after"], 4)
+    assert "was trained on." in (folder / "report.md").read_text()
+    write_sets(other := tmp_path / "other", topics="Subject")
+    told: list[str] = []
+    evaluate_version("mine-1", tmp_path, other, "validation", load_companies(), NOW, told.append)
+    assert told[0].startswith("mine-1 learned from other labelled files than")
+    assert "mine-1 learned from other labelled files than these" in (folder / "report.md").read_text()
+    assert "was trained on" not in (folder / "report.md").read_text()
 
 
 def test_a_recipe_s_options_are_checked_by_name() -> None:

@@ -20,6 +20,7 @@ from tests.contracts.test_store import NOW, article, database, everything, judge
 from tests.test_rescoring import loadable
 from training.data import Example
 from training.promote import _standing, promote, roll_back, service_lines
+from training.weigh import Gate
 
 __all__ = ["database"]
 DAYS_AGO = NOW - timedelta(days=3)
@@ -50,7 +51,8 @@ def truth(number: int) -> str:
     return SENTIMENTS[number % 3]
 
 
-GATE = [Example(f"Report {n} of the gate", "sentiment", sentiment=n % 3) for n in range(300)]
+SET = {"topic": "hash one", "sentiment": "hash two"}
+GATE = Gate([Example(f"Report {n} of the gate", "sentiment", sentiment=n % 3) for n in range(300)], [SET])
 
 
 def news(database: Database, count: int, audits: int = 0) -> None:
@@ -70,13 +72,16 @@ class Desk:
     database: Database
     versions: dict[str, Skilled]
     told: list[str] = field(default_factory=list)
+    learned: dict[str, dict[str, str]] = field(default_factory=dict)
+    """From which labelled files, where not from those of the gate split."""
     on: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What happens when a line that holds these words is told."""
 
     def find(self, name: str) -> Loadable:
         if name not in self.versions:
             raise ModelUnavailable(f"no model {name!r} is here")
-        return loadable(self.versions[name])
+        learned = {task: {"sha256": digest} for task, digest in self.learned.get(name, SET).items()}
+        return loadable(self.versions[name], data=learned)
 
     def tell(self, line: str) -> None:
         self.told.append(line)
@@ -84,7 +89,7 @@ class Desk:
             if words in line:
                 act()
 
-    def promote(self, name: str, gate: Sequence[Example] = GATE, force: str = "") -> None:
+    def promote(self, name: str, gate: Gate = GATE, force: str = "") -> None:
         promote(self.database, self.find(name), self.find, gate, "ann", force, self.clock, self.tell, settle_s=0)
 
     def roll_back(self) -> str:
@@ -125,11 +130,26 @@ def test_a_worse_candidate_stays_out_is_told_why_and_judges_no_news(desk: Desk) 
 def test_few_audits_or_no_gate_split_ask_for_a_reason_which_is_kept_with_who_and_when(desk: Desk) -> None:
     news(desk.database, 30, audits=30)
     with pytest.raises(TocsinError, match=r"no gate split, 30 of 200 audit labels: name .* --force REASON"):
-        desk.promote("better", gate=())
-    desk.promote("better", gate=(), force="the new desk starts today")
+        desk.promote("better", gate=Gate())
+    desk.promote("better", gate=Gate(), force="the new desk starts today")
     newest = service_history(desk.database)[0]
     assert newest.reason.endswith(": the new desk starts today")
     assert (newest.who, newest.since) == ("ann", NOW)
+
+
+@pytest.mark.parametrize("stranger", ["one", "better"])
+def test_a_version_of_other_labelled_files_answers_no_gate_split_that_it_may_have_learned(
+    desk: Desk, stranger: str
+) -> None:
+    news(desk.database, 30)
+    desk.learned[stranger] = {**SET, "topic": "another hash"}
+    with pytest.raises(
+        TocsinError, match=f"no gate split that {stranger} has surely .* further --data.* --force REASON"
+    ):
+        desk.promote("better")
+    assert not any("the gate" in text for each in desk.versions.values() for text in each.seen)
+    desk.promote("better", gate=Gate(GATE.examples, [SET, desk.learned[stranger]]), force="few audits")
+    assert "not worse on the gate split" in service_history(desk.database)[0].reason
 
 
 def test_a_version_whose_files_are_lost_can_be_followed_for_a_reason_alone(desk: Desk) -> None:

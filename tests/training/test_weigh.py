@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from monitor.store.labels import Label, LabelledText, Origin
 from tests.contracts.test_store import article
-from training.data import Example
+from tests.training.tiny import write_rows, write_sets
+from training.data import FILES, Example, file_hashes, near_duplicates, read_examples, split
 from training.lineage import Said, learned_by, lineage
-from training.weigh import audits_of, questions_of, trials
+from training.weigh import audits_of, gate_of, questions_of, trials
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -88,3 +90,21 @@ def test_a_topic_that_one_version_does_not_know_counts_against_it() -> None:
     (found,) = trials(questions, ["Legal", "IPO"], ["Legal", "M&A"])
     assert [found.classes[at] for at in found.candidate] == ["Legal", "M&A"]
     assert [found.classes[at] for at in found.labels] == ["Legal", "IPO"]
+
+
+def test_the_gate_split_holds_nothing_that_a_version_of_other_files_named_with_it_learned(tmp_path: Path) -> None:
+    write_sets(old := tmp_path / "old")
+    write_sets(new := tmp_path / "new")
+    learned = [one.text for one in split(read_examples(old))["train"]]
+    rewritten = [(f"{text} today", text.split()[1]) for text in learned]  # such a row leads its group elsewhere
+    write_rows(new / FILES["topic"], ("text", "topic"), rewritten)
+
+    def alike(gate: list[str]) -> int:
+        return sum(leader < len(learned) for leader in near_duplicates([*learned, *gate])[len(learned) :])
+
+    alone, together = gate_of([new]), gate_of([new, old])
+    assert alike([one.text for one in alone.examples]) > 0
+    assert alike([one.text for one in together.examples]) == 0
+    assert together.examples
+    assert together.sets == [file_hashes(new), file_hashes(old)]
+    assert gate_of([]).examples == ()
