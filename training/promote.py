@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from monitor.classifier.protocol import Classifier
 from monitor.errors import ModelUnavailable, TocsinError, UsageError
@@ -17,7 +18,7 @@ from monitor.rescoring import HISTORY, Clock, Loadable, catch_up, introduce, res
 from monitor.store.engine import Database
 from monitor.store.labels import labels
 from monitor.store.models import Service, in_service, manifest_of, put_in_service, registered, service_history
-from monitor.store.workers import WorkerState, workers
+from monitor.store.workers import ALIVE, workers
 from training.gate import Verdict
 from training.lineage import Said
 from training.tell import Tell
@@ -28,6 +29,8 @@ SETTLE_S = 15.0
 SLOW_BATCH_S = 60.0
 """A worker in the middle of a batch of long texts is waited for so much longer."""
 LOOK_EVERY_S = 2.0
+MARGIN = timedelta(hours=1)
+"""An article's time of storing is taken before its save waits for other saves, and by another machine's clock."""
 ROLLED_BACK = "rolled back"
 """How the reason of a rollback begins, where a service is kept."""
 
@@ -51,8 +54,7 @@ def promote(
     introduce(database, candidate.manifest, clock())
     if version == before:
         tell(f"{version} is in service already; what others took since then is judged now")
-        since = service_history(database)[0].since - timedelta(hours=1)
-        _settle(database, candidate.load(), since, clock, 0)
+        _finish(database, candidate, clock, tell, settle_s)
         return
     reasons: tuple[str, ...] = ("the database's first model",)
     if before is not None:
@@ -62,6 +64,14 @@ def promote(
             raise TocsinError(f"{before} stays in service, {version} does not pass: " + "; ".join(reasons))
         tell(f"{version} passes: " + "; ".join(reasons))
     _flip(database, candidate, before, who, "; ".join(reasons), clock, tell, settle_s)
+
+
+def _finish(database: Database, model: Loadable, clock: Clock, tell: Tell, settle_s: float) -> None:
+    """What comes after a flip, once more: it was stopped there, or a worker swapped later than was waited for."""
+    history, classifier = service_history(database), model.load()
+    _settle(database, classifier, history[0].since, None, clock, tell, settle_s)
+    if (left := _left(history, classifier.version)) is not None:
+        _make_up(database, model._replace(load=lambda: classifier), left, clock, tell)
 
 
 def _against(
@@ -132,34 +142,75 @@ def _flip(
     tell: Tell,
     settle_s: float,
 ) -> None:
+    """`model` goes into service. Where it served before, what it has missed since then is made up for at the end."""
     began, version = clock(), model.manifest.version
+    left = _left(service_history(database), version)
     classifier = model.load()
     loaded = model._replace(load=lambda: classifier)
     done = rescore_stored(database, loaded, began - HISTORY, clock)
     tell(f"{version} has judged the last {HISTORY.days} days: {done.scored:,} articles now, {done.known:,} before")
     put_in_service(database, version, who, reason, clock(), instead_of=before)
     tell(f"{version} is in service")
-    late = _settle(database, classifier, began, clock, settle_s)
-    tell(
-        f"{late:,} articles that {before} took meanwhile are judged by {version}, too" if late else "nothing was missed"
-    )
+    _settle(database, classifier, began, before, clock, tell, settle_s)
+    if left is not None:
+        _make_up(database, loaded, left, clock, tell)
 
 
-def _settle(database: Database, classifier: Classifier, since: datetime, clock: Clock, settle_s: float) -> int:
-    """Judge what other versions go on saving until every worker has swapped; a slow batch is waited for."""
-    start = time.monotonic()
-    count = catch_up(database, classifier, since, clock)
-    while (waited := time.monotonic() - start) < settle_s or (
-        waited < settle_s + SLOW_BATCH_S
-        and any(_judges_otherwise(one, classifier) for one in workers(database, clock()))
-    ):
+def _left(history: Sequence[Service], version: str) -> datetime | None:
+    """When a version went out of service the last time; None where it was in service never, or ever since."""
+    for later, one in pairwise(history):
+        if one.version == version != later.version:
+            return later.since
+    return None
+
+
+def _make_up(database: Database, model: Loadable, left: datetime, clock: Clock, tell: Tell) -> None:
+    """Judge what came since the version left service, however long ago: news of those days, then back-fills."""
+    count = rescore_stored(database, model, left - MARGIN, clock).scored
+    count += catch_up(database, model.load(), left - MARGIN, clock)
+    if count:
+        tell(
+            f"{model.manifest.version} has judged {count:,} articles more, all since it left service on {left:%d %B %Y}"
+        )
+
+
+def _settle(
+    database: Database,
+    classifier: Classifier,
+    since: datetime,
+    before: str | None,
+    clock: Clock,
+    tell: Tell,
+    settle_s: float,
+) -> None:
+    """Judge what other versions go on saving until every worker has swapped; a slow batch is waited for.
+
+    A worker that has not swapped by then is named: what it saves is still to be judged.
+    """
+    start, count, version = time.monotonic(), 0, classifier.version
+    late: list[str] = []
+    while True:
+        # After the last look stands a catching-up, and two looks at the end: a worker that has swapped still saves.
+        was_late, late = bool(late), _judging_otherwise(database, version, clock())
+        count += catch_up(database, classifier, since - MARGIN, clock)
+        waited = time.monotonic() - start
+        if waited >= settle_s + SLOW_BATCH_S or (waited >= settle_s and not late and not was_late):
+            break
         time.sleep(LOOK_EVERY_S)
-        count += catch_up(database, classifier, since, clock)
-    return count
+    if count:
+        tell(f"{count:,} articles that {before or 'others'} took meanwhile are judged by {version}, too")
+    elif not late:
+        tell("nothing was missed")
+    if late:
+        tell(
+            f"{', '.join(late)} still judges with another version; once no more, `tocsin promote {version}` again"
+            " judges what it saves until then"
+        )
 
 
-def _judges_otherwise(worker: WorkerState, classifier: Classifier) -> bool:
-    return worker.version not in (None, classifier.version)
+def _judging_otherwise(database: Database, version: str, now: datetime) -> list[str]:
+    # Those that said nothing for twice as long, too: whoever is busy with a batch of long texts renews no row.
+    return [one.name for one in workers(database, now - ALIVE) if one.version not in (None, version)]
 
 
 def service_lines(database: Database) -> list[str]:

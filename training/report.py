@@ -33,10 +33,8 @@ def markdown(report: Mapping[str, Any]) -> str:
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {report['version']} on the {report['split']} split"
     yield ""
-    yield (
-        f"Made {report['made_at']}, through the code that serves. {_learned(report.get('learned_from_other_files'))} In "
-        "brackets: bootstrap 95 % intervals."
-    )
+    learned = _learned(report.get("learned_from_other_files"))
+    yield (f"Made {report['made_at']}, through the code that serves. {learned} In brackets: bootstrap 95 % intervals.")
     for head, found in report["heads"].items():
         yield from ("", f"## {HEADS[head]}", "")
         yield from _against(report["version"], found)

@@ -13,13 +13,14 @@ from monitor.rescoring import Loadable
 from monitor.store.counts import recount
 from monitor.store.engine import Database
 from monitor.store.labels import Label, add_labels
-from monitor.store.models import Service, in_service, put_in_service, register, service_history
+from monitor.store.models import in_service, put_in_service, register, service_history
 from monitor.store.save import save
+from monitor.store.workers import ALIVE, WorkerState, tell_state
 from monitor.types import SENTIMENTS, Judgement, Passage, Probabilities
 from tests.contracts.test_store import NOW, article, database, everything, judged, rows
 from tests.test_rescoring import loadable
 from training.data import Example
-from training.promote import _standing, promote, roll_back, service_lines
+from training.promote import promote, roll_back
 from training.weigh import Gate
 
 __all__ = ["database"]
@@ -182,6 +183,57 @@ def test_what_the_old_version_saves_after_the_flip_is_judged_by_the_new_one(desk
     assert desk.told[-1] == "2 articles that one took meanwhile are judged by better, too"
 
 
+def test_what_was_stored_by_a_clock_before_the_flip_and_saved_after_it_is_judged_too(desk: Desk) -> None:
+    """A save takes its time before it waits for the lock, and clocks of two machines differ."""
+    news(desk.database, 5)
+    before = NOW - timedelta(minutes=5)
+    one = judged(article(900, at=NOW - timedelta(days=99), is_backfill=True))
+    desk.on["better is in service"] = lambda: save(desk.database, [one], [], [], before) and None
+    desk.promote("better", force="test")
+    assert rows(desk.database, "SELECT count(*) FROM scores WHERE model = 2") == [(6,)]
+
+
+def test_a_worker_that_swaps_late_is_waited_for_then_named_and_what_it_saved_is_judged_when_called_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news(desk.database, 5)
+    monkeypatch.setattr("training.promote.SLOW_BATCH_S", 0.0)
+    monkeypatch.setattr("training.promote.LOOK_EVERY_S", 0.01)
+    busy = WorkerState("host:1", "one", None, NOW - 1.5 * ALIVE)  # in the middle of a batch it renews no row
+    tell_state(desk.database, busy)
+    desk.promote("better", force="test")
+    assert desk.told[-1].startswith("host:1 still judges with another version; once no more, `tocsin promote better`")
+    assert "nothing was missed" not in desk.told
+    tell_state(desk.database, busy._replace(version="better", at=NOW))
+    save(desk.database, [judged(article(900, at=NOW))], [], [], NOW)
+    desk.promote("better")
+    assert desk.told[-1] == "1 articles that others took meanwhile are judged by better, too"
+
+
+def test_what_a_worker_still_saves_after_it_has_swapped_is_judged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It judges on one thread and saves on another: the batch before is on its way when it tells of the new version."""
+    news(desk.database, 5)
+    worker = WorkerState("host:1", "one", None, NOW)
+    tell_state(desk.database, worker)
+    looks = iter(
+        [
+            lambda: None,
+            lambda: tell_state(desk.database, worker._replace(version="better")),
+            lambda: save(desk.database, [judged(article(900, at=NOW))], [], [], NOW),
+        ]
+    )
+
+    def clock() -> datetime:
+        if in_service(desk.database) == "better":
+            next(looks, lambda: None)()
+        return NOW
+
+    monkeypatch.setattr("training.promote.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(desk, "clock", clock)
+    desk.promote("better", force="test")
+    assert rows(desk.database, "SELECT count(*) FROM scores WHERE model = 2") == [(6,)]
+
+
 def test_whoever_is_overtaken_by_another_promotion_changes_nothing(desk: Desk) -> None:
     news(desk.database, 5)
     desk.on["better has judged"] = lambda: _serve(desk.database, "worse")
@@ -202,40 +254,3 @@ def test_stopped_between_flip_and_catching_up_it_is_called_again(desk: Desk) -> 
     desk.promote("better")
     assert rows(desk.database, "SELECT count(*) FROM scores WHERE model = 2") == [(6,)]
     assert len(service_history(desk.database)) == 2
-
-
-def test_a_rollback_brings_the_version_before_back_with_what_it_has_missed(desk: Desk) -> None:
-    news(desk.database, 5)
-    with pytest.raises(UsageError, match="no other version was in service"):
-        desk.roll_back()
-    desk.promote("better", force="test")
-    save(desk.database, [judged(article(900, at=NOW), model="better")], [], [], NOW)
-    assert desk.roll_back() == "one"
-    assert in_service(desk.database) == "one"
-    assert rows(desk.database, "SELECT model, count(*) FROM scores GROUP BY 1 ORDER BY 1") == [(1, 6), (2, 6)]
-    lines = service_lines(desk.database)
-    assert "in service  one" in lines[0]
-    assert "rolled back from better: it rang all night" in lines[0]
-    assert "bob" in lines[0]
-    assert len(lines) == 3
-
-
-def test_a_second_rollback_never_brings_back_what_the_first_took_out(desk: Desk) -> None:
-    news(desk.database, 5)
-    desk.promote("better", force="test")
-    assert desk.roll_back() == "one"
-    with pytest.raises(UsageError, match="but what was rolled back"):
-        desk.roll_back()
-    assert in_service(desk.database) == "one"
-
-
-def test_rollbacks_go_back_one_after_the_other() -> None:
-    def history(*steps: str) -> list[Service]:
-        kept = [Service(step.lstrip("<"), NOW, "ann", "rolled back from x" if "<" in step else "") for step in steps]
-        return kept[::-1]
-
-    assert _standing(history("a", "b", "c")) == ["a", "b", "c"]
-    assert _standing(history("a", "b", "c", "<b")) == ["a", "b"]
-    assert _standing(history("a", "b", "c", "<b", "<a")) == ["a"]
-    assert _standing(history("a", "b", "<a", "b")) == ["a", "b"]
-    assert _standing(history("a", "b", "a", "c", "<a")) == ["a", "b", "a"]
