@@ -50,7 +50,7 @@ def train_version(order: Order, settings: Settings, labels: bool, now: datetime,
     config = configuration(order.recipe, {**order.changes, **read_changes(order.more_changes)})
     encoder = order.encoder or encoder_folder(find_encoder(order.recipe).sha256, home)
     teachers = [load_classifier(name, home) for name in order.teachers]
-    said: list[LabelledText] = []
+    said: list[LabelledText] | None = None
     if labels:
         with wiring.database(settings) as database:
             said = list(all_labels(database))

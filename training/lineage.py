@@ -59,5 +59,7 @@ def learned_by(versions: Iterable[Said], said: Sequence[LabelledText]) -> list[L
 
 
 def _learned_until(version: Said) -> datetime:
-    made = datetime.fromisoformat(str(version.get("made_at") or "0001-01-01"))
+    """When the last label was given that it may have learned; of one that does not say, when it was made."""
+    last = version["persons"]["until"] if "persons" in version else version.get("made_at")
+    made = datetime.fromisoformat(str(last or "0001-01-01"))
     return made if made.tzinfo else made.replace(tzinfo=UTC)

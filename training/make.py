@@ -46,6 +46,7 @@ from training.data import (
 from training.distil import UNLABELLED, taught, unlabelled
 from training.feed import Item
 from training.freezing import freeze
+from training.kept import keep_labels
 from training.manifest import noted, write_manifest
 from training.metrics import accuracy, confusion, macro_f1
 from training.tell import Tell
@@ -66,8 +67,8 @@ class Sources:
     """The folder of labelled sets."""
     companies: Companies
     """Those that texts are searched for where no label names them."""
-    said: Sequence[LabelledText] = ()
-    """What persons said of articles: learned from where it judges no version."""
+    said: Sequence[LabelledText] | None = None
+    """What persons said of articles: learned from where it judges no version. None: they are not asked."""
     teachers: Sequence[TransformerClassifier] = ()
     """Their answers are learned from, too, to labelled and to unlabelled texts."""
 
@@ -77,7 +78,10 @@ class Lesson:
     """What is learned from and what is measured by."""
 
     splits: Mapping[str, Sequence[Example]]
+    topics: Sequence[str]
     items: Sequence[Item]
+    persons: Mapping[str, Any]
+    """Of what persons said: how many labels are learned from, and when the last of all was given."""
 
 
 def make_version(
@@ -99,8 +103,8 @@ def make_version(
     refuse_name(version, data_dir)
     tokenizer = check_encoder(encoder)
     started = time.monotonic()
-    lesson = gather(sources, config, out / SOFT, tell)
-    topics = sorted({one.topic for one in lesson.splits["train"] if one.topic is not None})
+    lesson = gather(sources, config, out, tell)
+    topics = lesson.topics
     origin = origin_of(encoder, config.freeze)
     network = begin(encoder, topics, config, data_dir)
     if config.freeze == "lora" and not origin.is_adapter:
@@ -114,13 +118,14 @@ def make_version(
     about = {
         "version": version,
         "made_at": now.isoformat(timespec="seconds"),
-        "topics": topics,
+        "topics": list(topics),
         "encoder": origin.encoder,
         **({"goes_on_from": origin.version} if origin.version else {}),
         **({"adapter": {"rank": config.rank, "alpha": config.alpha}} if config.freeze == "lora" else {}),
         **({"teachers": teachers} if teachers else {}),
         "examples": {name: len(examples) for name, examples in lesson.splits.items()},
         "learned_from": len(lesson.items),
+        "persons": lesson.persons,
         "seconds": round(time.monotonic() - started),
     }
     write_manifest(out, {**about, **_how(sources.data, out, config, with_unlabelled=bool(teachers))})
@@ -169,25 +174,36 @@ def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], t
     write_manifest(folder, everything)
 
 
-def gather(sources: Sources, config: TrainConfig, keep: Path, tell: Tell = print) -> Lesson:
-    """The labelled sets divided, and all that the training split is made up of: labels, persons', teachers' answers."""
+def gather(sources: Sources, config: TrainConfig, out: Path, tell: Tell = print) -> Lesson:
+    """The labelled sets divided, and all that the training split is made up of: labels, persons', teachers' answers.
+
+    What persons said and what teachers answered is kept in `out` for a run that goes on.
+    """
     splits = split(read_examples(sources.data))
     refuse_gaps(splits)
     for line in balance_lines(splits):
         tell(line)
-    if sources.said:
-        persons = examples_of(sources.said, kept_out(splits))
-        splits["train"] += persons
-        tell(f"{len(persons):,} of {len(sources.said):,} labels of persons are learned from; the others judge")
+    persons: dict[str, Any] = {"labels": 0, "until": None}
+    if sources.said is not None:
+        said = keep_labels(sources.said, out / CHECKPOINTS, tell)
+        learned_too = examples_of(said, kept_out(splits))
+        splits["train"] += learned_too
+        last = max((one.label.at for one in said), default=None)
+        persons = {"labels": len(learned_too), "until": last and last.isoformat()}
+        tell(f"{len(learned_too):,} of {len(said):,} labels of persons are learned from; the others judge")
+    topics = sorted({one.topic for one in splits["train"] if one.topic is not None})
+    for teacher in sources.teachers:
+        if list(teacher.manifest.topics) != topics:  # before it is asked: its answers take hours
+            raise UsageError(f"{teacher.version} knows other topics than the labelled files; name another --teacher")
     more = transferred(splits["train"], sources.companies)
     learned = [*splits["train"], *more]
     tell(f"{len(learned):,} examples to learn from, {len(more):,} of them by what another task's labels say")
     if not sources.teachers:
-        return Lesson(splits, [Item(one) for one in learned])
+        return Lesson(splits, topics, [Item(one) for one in learned], persons)
     texts = unlabelled(sources.data, splits, sources.companies, config.unlabelled, config.seed)
-    items = taught(sources.teachers, learned, texts, keep, tell)
+    items = taught(sources.teachers, learned, texts, out / SOFT, tell)
     tell(f"{len(items):,} with the teachers' answers, {len(texts):,} texts without a label among them")
-    return Lesson(splits, items)
+    return Lesson(splits, topics, items, persons)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +17,22 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from monitor.classifier.network import Network, encoder_from
+from monitor.entities import load_companies
 from monitor.errors import UsageError
 from monitor.registry import shipped_folder
+from monitor.store.labels import Label, LabelledText
 from tests.training.tiny import write_encoder, write_sets
 from training.config import TrainConfig
 from training.data import Example
 from training.feed import ABSENT, Collate, Feed, Item
 from training.freezing import freeze
+from training.make import Lesson, Sources, gather
 from training.objective import Objective, class_weights
+from training.train import CHECKPOINTS
 
 TOKENIZER = Tokenizer.from_file(str(shipped_folder() / "small" / "tokenizer.json"))
 TOKENIZER.no_padding()
+HOUR = timedelta(hours=1)
 CLASSES = {"topic": 2, "sentiment": 3, "company": 3}
 
 
@@ -166,8 +173,31 @@ def test_checkpoints_of_another_configuration_or_other_data_are_refused(tmp_path
             resumable(tmp_path, other)
 
 
+def test_a_killed_training_goes_on_with_the_labels_that_it_began_with(tmp_path: Path) -> None:
+    write_sets(tmp_path / "data")
+    then = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    said = [
+        LabelledText(
+            Label(article=title, task="company", value="negative", company="ACME", who="ann", at=then + n * HOUR),
+            title,
+            "",
+            "Acme",
+        )
+        for n, title in enumerate(("Acme recalls every toaster it made since May", "A judge fines Acme for false ads"))
+    ]
+
+    def begin(count: int) -> Lesson:
+        sources = Sources(tmp_path / "data", load_companies(), said[:count])
+        return gather(sources, TrainConfig(), tmp_path / "out", tell=lambda _: None)
+
+    first = begin(1)
+    assert first.persons == {"labels": 1, "until": "2026-11-24T09:00:00+00:00"}
+    assert begin(2) == first, "what was said meanwhile is for the next training"
+    shutil.rmtree(tmp_path / "out" / CHECKPOINTS)
+    assert begin(2).persons["labels"] == 2
+
+
 def test_a_headline_of_one_opinion_and_a_post_on_one_company_are_examples_of_the_other_task_too() -> None:
-    from monitor.entities import load_companies
     from training.transfer import TRANSFERRED, transferred
 
     examples = [

@@ -55,6 +55,15 @@ def test_what_the_elder_version_learned_counts_for_none_though_it_was_audited_be
     assert asked(labels, candidate, champion) == [article(1).title]
 
 
+def test_what_was_said_after_a_training_read_the_labels_was_not_learned() -> None:
+    """A killed one that goes on later is made later, and learns what it began with."""
+    labels = [said(0, "correction", hours(1)), said(1, "correction", hours(3)), said(0, "audit", hours(3))]
+    labels.append(said(1, "audit", hours(4)))
+    for until, counted in ((hours(2).isoformat(), [1]), (hours(3).isoformat(), [0]), (None, [0, 1])):
+        persons = {"labels": 1, "until": until}
+        assert asked(labels, version("one", hours(9), persons=persons)) == [article(n).title for n in counted]
+
+
 def test_what_a_teacher_or_the_version_before_learned_counts_for_none_either() -> None:
     labels = [said(0, "correction", hours(1)), said(0, "audit", hours(3)), said(1, "audit", hours(3))]
     here = {"teacher": version("teacher", hours(4), goes_on_from="root"), "root": version("root", hours(2))}

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from monitor.classifier.transformer import load_classifier
 from monitor.entities import load_companies
 from monitor.errors import ModelUnavailable, UsageError
 from tests.training.tiny import write_encoder, write_rows, write_sets
 from training.config import configuration
 from training.data import FILES, read_examples, refuse_gaps, split
-from training.make import Sources, check_encoder, make_version
+from training.make import Sources, check_encoder, gather, make_version
 
 COLUMNS = {"topic": ("text", "topic"), "sentiment": ("text", "sentiment"), "company": ("Title", "Decisions")}
 
@@ -76,6 +77,14 @@ def test_an_encoder_that_is_not_whole_is_told_first(tmp_path: Path, name: str) -
     path.unlink()
     with pytest.raises(UsageError, match=f"lacks {name}"):
         check_encoder(encoder)
+
+
+def test_a_teacher_of_other_topics_is_told_before_it_is_asked(tmp_path: Path) -> None:
+    write_sets(tmp_path / "data")
+    sources = Sources(tmp_path / "data", load_companies(), teachers=[load_classifier("small", tmp_path, "cpu")])
+    with pytest.raises(UsageError, match=r"small-2026\.11\.2 knows other topics than .* name another --teacher"):
+        gather(sources, configuration("small", {}), tmp_path / "out", tell=lambda _: None)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("version", ["../elsewhere", "a/b", "", ".hidden", "two words", "small", "small-2026.11.2"])
