@@ -49,17 +49,24 @@ def train_version(order: Order, settings: Settings, labels: bool, now: datetime,
     home = settings.data_dir
     config = configuration(order.recipe, {**order.changes, **read_changes(order.more_changes)})
     encoder = order.encoder or encoder_folder(find_encoder(order.recipe).sha256, home)
-    teachers = [load_classifier(name, home) for name in order.teachers]
+    teachers = [load_classifier(name, home, settings.device) for name in order.teachers]
     said: list[LabelledText] | None = None
     if labels:
         with wiring.database(settings) as database:
             said = list(all_labels(database))
     sources = Sources(order.data, wiring.companies(settings), said, teachers)
-    return make_version(order.version, sources, encoder, home, config, now, tell)
+    return make_version(order.version, sources, encoder, home, config, now, tell, settings.device)
 
 
 def evaluate_version(
-    name: str, data_dir: Path, data: Path, part: str, companies: Companies, now: datetime, tell: Tell = print
+    name: str,
+    data_dir: Path,
+    data: Path,
+    part: str,
+    companies: Companies,
+    now: datetime,
+    tell: Tell = print,
+    device: str = "auto",
 ) -> Path:
     """Measure a version on a split and write its report/; the folder of the report."""
     from monitor.classifier.transformer import load_classifier
@@ -79,7 +86,7 @@ def evaluate_version(
     others = strangers(lineage(everything, lambda known: _said_by(known, data_dir)), [file_hashes(data)])
     if others:
         tell(f"{' and '.join(others)} learned from other labelled files than {data} holds, perhaps these very texts")
-    classifier = load_classifier(str(folder), data_dir)
+    classifier = load_classifier(str(folder), data_dir, device)
     report = {**evaluate_model(classifier, splits, part, companies, now, tell), "learned_from_other_files": others}
     everything[part] = {head: noted(found) for head, found in report["heads"].items()}
     # What is measured on the validation split is for working; report/ itself is the release's.

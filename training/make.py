@@ -50,7 +50,7 @@ from training.kept import keep_labels
 from training.manifest import noted, write_manifest
 from training.metrics import accuracy, confusion, macro_f1
 from training.tell import Tell
-from training.train import CHECKPOINTS, train
+from training.train import CHECKPOINTS, train, training_device
 from training.transfer import transferred
 
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -92,6 +92,7 @@ def make_version(
     config: TrainConfig,
     now: datetime,
     tell: Tell = print,
+    device: str = "auto",
 ) -> Path:
     """Train, calibrate on the validation split, write a version's folder. A killed run goes on where it was.
 
@@ -101,6 +102,7 @@ def make_version(
     """
     out = data_dir / "models" / version
     refuse_name(version, data_dir)
+    training_device(device)
     tokenizer = check_encoder(encoder)
     started = time.monotonic()
     lesson = gather(sources, config, out, tell)
@@ -113,7 +115,7 @@ def make_version(
     if teachers := {one.version: one.manifest.everything["weights_sha256"] for one in sources.teachers}:
         made_from["teachers"] = teachers
     validation = [Item(one) for one in lesson.splits["validation"]]
-    train(network, tokenizer, topics, lesson.items, validation, out, config, tell, made_from=made_from)
+    train(network, tokenizer, topics, lesson.items, validation, out, config, tell, made_from=made_from, device=device)
     shutil.copyfile(encoder / "tokenizer.json", out / "tokenizer.json")
     about = {
         "version": version,
@@ -129,7 +131,7 @@ def make_version(
         "seconds": round(time.monotonic() - started),
     }
     write_manifest(out, {**about, **_how(sources.data, out, config, with_unlabelled=bool(teachers))})
-    calibrate_model(out, data_dir, lesson.splits["validation"], tell)
+    calibrate_model(out, data_dir, lesson.splits["validation"], tell, device)
     for needless in (CHECKPOINTS, SOFT):  # only now: a kill before goes on from them
         shutil.rmtree(out / needless, ignore_errors=True)
     tell(f"{version} is in {out}; `tocsin evaluate {version}` measures it")
@@ -160,11 +162,13 @@ def check_encoder(folder: Path) -> Tokenizer:
     return read_tokenizer(folder)
 
 
-def calibrate_model(folder: Path, data_dir: Path, examples: Sequence[Example], tell: Tell = print) -> None:
+def calibrate_model(
+    folder: Path, data_dir: Path, examples: Sequence[Example], tell: Tell = print, device: str = "auto"
+) -> None:
     """Set the manifest's temperatures to those that make the examples likeliest, and note the scores."""
     everything = read_manifest(folder).everything
     everything["validation"] = {}
-    for head, answers in answers_of(load_classifier(str(folder), data_dir), examples).items():
+    for head, answers in answers_of(load_classifier(str(folder), data_dir, device), examples).items():
         temperature = temperature_for(answers.logits, answers.labels)
         matrix = confusion(answers.labels, answers.predictions(), answers.logits.shape[1])
         found = noted({"accuracy": accuracy(matrix), "macro_f1": macro_f1(matrix)})

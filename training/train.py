@@ -50,6 +50,7 @@ def train(
     tell: Tell = print,
     watch: Watch | None = None,
     made_from: Mapping[str, Any] | None = None,
+    device: str = "auto",
 ) -> Network:
     """Train, keep the epoch with the best validation score, write its weights to `out`; resumes a killed run.
 
@@ -65,7 +66,7 @@ def train(
     tokenizer.no_padding()
     tokenizer.enable_truncation(config.max_tokens)
     feed = Feed(items, tokenizer, topics, config, augment=True)
-    told = arguments(checkpoints, config)
+    told = arguments(checkpoints, config, training_device(device))
     if told.bf16:
         hold_lighter(network, torch.bfloat16)
     steps = config.epochs * math.ceil(len(feed) / (told.train_batch_size * told.world_size))  # over all devices
@@ -139,9 +140,19 @@ class Teller(TrainerCallback):
             self._watch(round(state.epoch), metrics[f"eval_{BEST}"])
 
 
-def arguments(checkpoints: Path, config: TrainConfig) -> TrainingArguments:
+def training_device(wanted: str) -> torch.device:
+    """As service chooses it. UsageError for what is not here, and for a GPU but the first: the Trainer takes that."""
+    device = choose_device(wanted)
+    if device.index:
+        raise UsageError(
+            f"a training takes the first GPU that it sees, not {wanted}; set CUDA_VISIBLE_DEVICES={device.index} and"
+            " TOCSIN_DEVICE=cuda"
+        )
+    return device
+
+
+def arguments(checkpoints: Path, config: TrainConfig, device: torch.device) -> TrainingArguments:
     """Of the Trainer: length-grouped batches, one checkpoint and one validation an epoch, bf16 where it is faster."""
-    device = choose_device("auto")
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=config.epochs,

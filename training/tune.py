@@ -27,7 +27,7 @@ from training.data import Example, file_hashes, read_examples, refuse_gaps, spli
 from training.feed import Item
 from training.make import begin, check_encoder, sha256
 from training.tell import Tell
-from training.train import train
+from training.train import train, training_device
 
 STARTUP_TRIALS = 4
 """Before so many are done there is no median worth to be measured against, and configurations are drawn at random."""
@@ -52,10 +52,11 @@ class Search:
         return {**said, "data": file_hashes(self.data), "encoder": sha256(self.encoder / "model.safetensors")}
 
 
-def tune(search: Search, trials: int, data_dir: Path, tell: Tell = print) -> TrainConfig:
+def tune(search: Search, trials: int, data_dir: Path, tell: Tell = print, device: str = "auto") -> TrainConfig:
     """Until `trials` are done, those of earlier runs counted; the best configuration. UsageError on another search."""
     configuration(search.recipe, {})
     check_encoder(search.encoder)
+    training_device(device)
     splits = split(read_examples(search.data))
     refuse_gaps(splits)
     home = data_dir / "tune" / search.recipe
@@ -68,7 +69,7 @@ def tune(search: Search, trials: int, data_dir: Path, tell: Tell = print) -> Tra
         config = suggest(trial, search)
         tell(f"trial {done + 1} of {trials}: {_told(config, search.recipe)}")
         try:
-            score = run(trial, config, learned, splits["validation"], search, home)
+            score = run(trial, config, learned, splits["validation"], search, home, device)
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
             tell("ended early: below the median")
@@ -136,6 +137,7 @@ def run(
     validation: list[Example],
     search: Search,
     home: Path,
+    device: str,
 ) -> float:
     """The score of the best epoch. TrialPruned where it lags."""
     topics = sorted({one.topic for one in learned if one.topic is not None})
@@ -152,7 +154,7 @@ def run(
     network = begin(search.encoder, topics, config, home)
     try:
         items, judged = [Item(one) for one in learned], [Item(one) for one in validation]
-        train(network, tokenizer, topics, items, judged, folder, config, lambda _: None, watch)
+        train(network, tokenizer, topics, items, judged, folder, config, lambda _: None, watch, device=device)
     except optuna.TrialPruned:
         shutil.rmtree(folder)
         raise

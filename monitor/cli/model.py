@@ -71,7 +71,8 @@ def evaluate(
     from training.commands import evaluate_version
 
     settings = start("evaluate", level="warning")
-    evaluate_version(model, settings.data_dir, data, split, wiring.companies(settings), datetime.now(UTC))
+    companies = wiring.companies(settings)
+    evaluate_version(model, settings.data_dir, data, split, companies, datetime.now(UTC), device=settings.device)
 
 
 @verbs.command()
@@ -88,7 +89,7 @@ def tune(
     from training.tune import tune as search
 
     settings = start("tune", level="warning")
-    search(Search(recipe, data, encoder, epochs, share), trials, settings.data_dir)
+    search(Search(recipe, data, encoder, epochs, share), trials, settings.data_dir, device=settings.device)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -13,6 +13,7 @@ import pytest
 from monitor.classifier.transformer import load_classifier
 from monitor.entities import load_companies
 from monitor.errors import ModelUnavailable, UsageError
+from tests.command import Command, environment_of
 from tests.training.tiny import write_encoder, write_rows, write_sets
 from training.config import configuration
 from training.data import FILES, read_examples, refuse_gaps, split
@@ -85,6 +86,23 @@ def test_a_teacher_of_other_topics_is_told_before_it_is_asked(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"small-2026\.11\.2 knows other topics than .* name another --teacher"):
         gather(sources, configuration("small", {}), tmp_path / "out", tell=lambda _: None)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "train with a teacher", "evaluate", "tune"])
+def test_each_verb_of_the_model_uses_the_device_that_is_set(command: Command, tmp_path: Path, verb: str) -> None:
+    """One that is not here: used, it is refused."""
+    write_sets(data := tmp_path / "data")
+    encoder = write_encoder(tmp_path / "tiny")
+    options = {
+        "train": ["small", "--encoder", str(encoder)],
+        "train with a teacher": ["small", "--encoder", str(encoder), "--teacher", "small"],
+        "evaluate": ["small"],
+        "tune": ["small", "--encoder", str(encoder)],
+    }
+    environment = {**environment_of("", tmp_path), "TOCSIN_DEVICE": "cuda:99"}
+    done = command(environment, verb.split()[0], *options[verb], "--data", str(data))
+    assert done.returncode == 2
+    assert "no device cuda:99 here; set TOCSIN_DEVICE=auto or cpu" in done.stderr
 
 
 @pytest.mark.parametrize("version", ["../elsewhere", "a/b", "", ".hidden", "two words", "small", "small-2026.11.2"])
