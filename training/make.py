@@ -255,7 +255,7 @@ def begin(encoder: Path, topics: Sequence[str], config: TrainConfig, data_dir: P
                 f"{manifest.version} holds an adapter: go on with --freeze lora --set rank={rank} --set alpha={alpha}"
             )
     if manifest and not is_adapter:
-        network = load_network(encoder, len(topics)).train()
+        network = load_network(encoder, len(topics), dropout=config.encoder_dropout).train()
     else:
         source = encoder_folder(manifest.encoder, data_dir) if manifest else encoder
         network = Network(encoder_from(source, pretrained=True, dropout=config.encoder_dropout), len(topics))

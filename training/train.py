@@ -83,7 +83,12 @@ def train(
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Bar)
     trainer.objective = Objective(class_weights([item.example for item in items], topics, config), config)
-    trainer.train(resume_from_checkpoint=resumed)
+    try:
+        trainer.train(resume_from_checkpoint=resumed)
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"out of memory on the device with {config.batch} texts a batch; set a lower one with --set batch=N"
+        ) from error
     save_network(network, out)
     return network
 
@@ -209,17 +214,18 @@ def macro_f1s(said: EvalPrediction) -> dict[str, float]:
 
 def resumable(checkpoints: Path, asked: Mapping[str, Any]) -> str | None:
     """The checkpoint to go on from, if a run of the same configuration, from the same things, left one."""
-    stated = checkpoints / "configuration.json"
-    if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asked:
-        raise UsageError(
-            f"{checkpoints} is of a run with another configuration or from other data; remove it or use its options"
-        )
     checkpoints.mkdir(parents=True, exist_ok=True)
-    stated.write_text(json.dumps(asked), encoding="utf-8")
     for checkpoint in checkpoints.glob("checkpoint-*"):
         if not _is_whole(checkpoint):
             shutil.rmtree(checkpoint)
     found: str | None = get_last_checkpoint(str(checkpoints))  # type: ignore[no-untyped-call]
+    stated = checkpoints / "configuration.json"
+    # Of a run that left none, as one whose first batch was too large, nothing is lost.
+    if found and stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asked:
+        raise UsageError(
+            f"{checkpoints} is of a run with another configuration or from other data; remove it or use its options"
+        )
+    stated.write_text(json.dumps(asked), encoding="utf-8")
     return found
 
 

@@ -57,11 +57,11 @@ def encoder_from(folder: str | Path, *, pretrained: bool, dropout: float | None 
 
     Attention is PyTorch's scaled_dot_product_attention wherever the architecture has it (transformers' default).
     """
+    changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     if pretrained:
-        changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
         encoder = AutoModel.from_pretrained(str(folder), local_files_only=True, **changes)
     else:
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, **changes)
         encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # unused; its weights would be dead freight
@@ -82,13 +82,14 @@ def save_network(network: Network, folder: Path) -> None:
     network.encoder.config.save_pretrained(str(folder))  # type: ignore[union-attr, operator]
 
 
-def load_network(folder: Path, topics: int, adapted: Adapted | None = None) -> Network:
+def load_network(folder: Path, topics: int, adapted: Adapted | None = None, dropout: float | None = None) -> Network:
     """The network of a model's folder, float32, ready to answer. Never asks the network outside.
 
     Where the folder holds an adapter, `adapted` says of which encoder and how strong; it is merged into the weights.
+    `dropout` is its encoder's where it learns on; as it was made if absent.
     """
     with torch.device("meta"):
-        network = Network(encoder_from(folder, pretrained=False), topics)
+        network = Network(encoder_from(folder, pretrained=False, dropout=dropout), topics)
     weights = {name: value.float() for name, value in load_file(str(folder / WEIGHTS)).items()}
     if adapted:
         weights = merged(weights, adapted)

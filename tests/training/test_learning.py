@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,19 +18,20 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from monitor.classifier.network import Network, encoder_from
+from monitor.classifier.network import Network, encoder_from, save_network
 from monitor.entities import load_companies
 from monitor.errors import UsageError
 from monitor.registry import shipped_folder
 from monitor.store.labels import Label, LabelledText
+from monitor.types import SENTIMENTS
 from tests.training.tiny import write_encoder, write_sets
 from training.config import TrainConfig
-from training.data import Example
+from training.data import Example, read_examples, split
 from training.feed import ABSENT, Collate, Feed, Item
 from training.freezing import freeze
-from training.make import Lesson, Sources, gather
+from training.make import Lesson, Sources, begin, gather
 from training.objective import Objective, class_weights
-from training.train import CHECKPOINTS
+from training.train import CHECKPOINTS, train
 
 TOKENIZER = Tokenizer.from_file(str(shipped_folder() / "small" / "tokenizer.json"))
 TOKENIZER.no_padding()
@@ -164,10 +167,46 @@ def test_a_run_killed_while_it_saved_goes_on_from_the_checkpoint_before(tmp_path
     assert [one.name for one in tmp_path.glob("checkpoint-*")] == ["checkpoint-8"]
 
 
+def test_a_batch_too_large_for_the_device_is_told_and_a_lower_one_trains(tmp_path: Path) -> None:
+    encoder = write_encoder(tmp_path / "tiny")
+    write_sets(tmp_path / "data")
+    splits = split(read_examples(tmp_path / "data"))
+    items, judged = ([Item(one) for one in splits[name]] for name in ("train", "validation"))
+    topics = [f"Topic {kind}" for kind in SENTIMENTS]
+
+    def run(batch: int, watch: Callable[[int, float], None] | None) -> None:
+        config = TrainConfig(epochs=1, batch=batch)
+        train(begin(encoder, topics, config, tmp_path), TOKENIZER, topics, items, judged, tmp_path, config, str, watch)
+
+    def full(*_: float) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    with pytest.raises(UsageError, match=r"out of memory on the device with 64 texts a batch; .* --set batch=N"):
+        run(64, full)
+    run(32, None)
+    TOKENIZER.no_truncation()
+
+
+def test_a_whole_version_learns_on_with_the_dropout_that_is_asked_for(tmp_path: Path) -> None:
+    folder, topics = write_encoder(tmp_path / "whole"), ["one", "two"]
+    save_network(Network(encoder_from(folder, pretrained=True), len(topics)), folder)
+    said = {"version": "whole", "topics": topics, "max_tokens": 128, "encoder": {"sha256": ""}}
+    temperatures = dict.fromkeys(CLASSES, 1.0)
+    (folder / "manifest.json").write_text(json.dumps({**said, "temperatures": temperatures}))
+    for asked in (0.0, 0.3):
+        network = begin(folder, topics, TrainConfig(encoder_dropout=asked), tmp_path)
+        assert {one.p for one in network.encoder.modules() if isinstance(one, torch.nn.Dropout)} == {asked}
+
+
 def test_checkpoints_of_another_configuration_or_other_data_are_refused(tmp_path: Path) -> None:
     from training.train import resumable
 
-    resumable(tmp_path, {"epochs": 3, "topic": "a hash"})
+    asked = {"epochs": 3, "topic": "a hash"}
+    resumable(tmp_path, {**asked, "batch": 65_536})
+    assert resumable(tmp_path, asked) is None, "of a run that left no checkpoint nothing is lost"
+    (kept := tmp_path / "checkpoint-8").mkdir()
+    (kept / "trainer_state.json").write_text("{}")
+    assert resumable(tmp_path, asked) == str(kept)
     for other in ({"epochs": 9, "topic": "a hash"}, {"epochs": 3, "topic": "another"}):
         with pytest.raises(UsageError, match="of a run with another configuration or from other data"):
             resumable(tmp_path, other)
@@ -186,15 +225,15 @@ def test_a_killed_training_goes_on_with_the_labels_that_it_began_with(tmp_path: 
         for n, title in enumerate(("Acme recalls every toaster it made since May", "A judge fines Acme for false ads"))
     ]
 
-    def begin(count: int) -> Lesson:
+    def gathered(count: int) -> Lesson:
         sources = Sources(tmp_path / "data", load_companies(), said[:count])
         return gather(sources, TrainConfig(), tmp_path / "out", tell=lambda _: None)
 
-    first = begin(1)
+    first = gathered(1)
     assert first.persons == {"labels": 1, "until": "2026-11-24T09:00:00+00:00"}
-    assert begin(2) == first, "what was said meanwhile is for the next training"
+    assert gathered(2) == first, "what was said meanwhile is for the next training"
     shutil.rmtree(tmp_path / "out" / CHECKPOINTS)
-    assert begin(2).persons["labels"] == 2
+    assert gathered(2).persons["labels"] == 2
 
 
 def test_a_headline_of_one_opinion_and_a_post_on_one_company_are_examples_of_the_other_task_too() -> None:
