@@ -12,7 +12,7 @@ from typing import Any
 from monitor.encoders import encoder_folder, find_encoder
 from monitor.entities import Companies
 from monitor.errors import ModelUnavailable, UsageError
-from monitor.registry import find_model, folders, read_manifest
+from monitor.registry import find_model, folders, read_manifest, shipped_folder
 from monitor.settings import Settings
 from monitor.store.labels import LabelledText
 from training.data import file_hashes, read_examples, split
@@ -89,11 +89,15 @@ def evaluate_version(
     classifier = load_classifier(str(folder), data_dir, device)
     report = {**evaluate_model(classifier, splits, part, companies, now, tell), "learned_from_other_files": others}
     everything[part] = {head: noted(found) for head, found in report["heads"].items()}
-    # What is measured on the validation split is for working; report/ itself is the release's.
-    out = folder / "report" if part == "test" else folder / f"report-{part}"
+    # What is measured on the validation split is for working; report/ itself is the release's. A shipped version, too,
+    # is written to for a release alone.
+    is_shipped = folder.is_relative_to(shipped_folder())
+    home = data_dir / "reports" / folder.name if is_shipped and part != "test" else folder
+    out = home / "report" if part == "test" else home / f"report-{part}"
     try:
         write_report(report, out)
-        write_manifest(folder, everything)
+        if home == folder:
+            write_manifest(folder, everything)
     except OSError as error:
         raise UsageError(f"cannot write {out} ({error}); copy the version's folder and name the copy") from error
     for head, found in report["heads"].items():

@@ -13,8 +13,10 @@ import pytest
 from monitor.classifier.transformer import load_classifier
 from monitor.entities import load_companies
 from monitor.errors import ModelUnavailable, UsageError
+from monitor.registry import shipped_folder
 from tests.command import Command, environment_of
 from tests.training.tiny import write_encoder, write_rows, write_sets
+from training.commands import evaluate_version
 from training.config import configuration
 from training.data import FILES, read_examples, refuse_gaps, split
 from training.make import Sources, check_encoder, gather, make_version
@@ -103,6 +105,18 @@ def test_each_verb_of_the_model_uses_the_device_that_is_set(command: Command, tm
     done = command(environment, verb.split()[0], *options[verb], "--data", str(data))
     assert done.returncode == 2
     assert "no device cuda:99 here; set TOCSIN_DEVICE=auto or cpu" in done.stderr
+
+
+def test_an_evaluation_while_working_leaves_a_shipped_version_as_it_is(tmp_path: Path) -> None:
+    write_sets(tmp_path / "data")
+    small = shipped_folder() / "small"
+    before = {path: path.read_bytes() for path in small.rglob("*") if path.suffix in (".json", ".md")}
+    out = evaluate_version(
+        "small", tmp_path, tmp_path / "data", "validation", load_companies(), datetime.now(UTC), str, "cpu"
+    )
+    assert out == tmp_path / "reports" / "small" / "report-validation"
+    assert (out / "report.md").is_file()
+    assert {path: path.read_bytes() for path in small.rglob("*") if path.suffix in (".json", ".md")} == before
 
 
 @pytest.mark.parametrize("version", ["../elsewhere", "a/b", "", ".hidden", "two words", "small", "small-2026.11.2"])
