@@ -38,7 +38,10 @@ def import_labels(
     file: FileArgument = None,
     who: Annotated[str | None, typer.Option(help="whose word it is, where a line does not say; you")] = None,
 ) -> None:
-    """Keep labels from JSON lines as queue and export write them; counts follow at once. All lines or none."""
+    """Keep labels from JSON lines as queue and export write them; counts follow at once.
+
+    One bad line, and none is kept. Broken off in the middle, the same file given again keeps the rest.
+    """
     from monitor import app as wiring
     from monitor.lines import open_lines
     from monitor.store.models import topics_in_service
