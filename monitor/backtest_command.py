@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TextIO
 
 from monitor.alerts.budget import Calibrated
 from monitor.alerts.calendar import ANYWHERE, Markets
@@ -27,18 +24,20 @@ from monitor.types import BUCKET
 
 HEADLINES = 3
 
+Line = dict[str, object]
+"""Of the answer, one JSON object."""
+
 
 def backtest_stored(
     database: Database,
-    out: TextIO,
     budget: float | None,
     days: int,
     now: datetime,
     markets: Markets = ANYWHERE,
     *,
     name: str | None = None,
-) -> int:
-    """One JSON line per episode that a rule, at its own budget or another, would have had; their number.
+) -> tuple[list[Line], str]:
+    """One line per episode that a rule, at its own budget or another, would have had; and a sentence about them all.
 
     The rule of that name, switched on or off; without a name the first that is on. The days end with the newest
     article: a stored past may lie years back. UsageError where no rule has the name.
@@ -50,10 +49,7 @@ def backtest_stored(
         if budget is not None:
             rule = with_budget(rule, budget)
         trial = trial_of(tx, rule, days, until, markets)
-    for one in trial.episodes:
-        out.write(json.dumps(_line(one, trial)) + "\n")
-    print(summary(rule, trial), file=sys.stderr)
-    return len(trial.episodes)
+    return [_line(one, trial) for one in trial.episodes], summary(rule, trial)
 
 
 def _named(stored: Sequence[StoredRule], name: str | None) -> Rule:
@@ -136,7 +132,7 @@ def _is_marked(trial: Trial) -> bool:
     return trial.marked_noise + trial.marked_useful > 0
 
 
-def _line(episode: Episode, trial: Trial) -> dict[str, object]:
+def _line(episode: Episode, trial: Trial) -> Line:
     stories = ranked(trial.stories.get(episode.id, ()))
     return {
         "scope": episode.scope,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import subprocess
 import sys
@@ -173,23 +171,21 @@ def test_a_rule_bound_to_an_exchange_is_told_at_its_opening(database_url: str) -
         assert one.told() == ["first"]
 
 
-def tried(world: World, name: str | None) -> list[str]:
-    out = io.StringIO()
-    backtest_stored(world.database, out, None, 90, world.at + timedelta(hours=1), name=name)
-    return [json.loads(line)["scope"] for line in out.getvalue().splitlines()]
+def tried(world: World, name: str | None) -> tuple[list[object], str]:
+    lines, summary = backtest_stored(world.database, None, 90, world.at + timedelta(hours=1), name=name)
+    return [line["scope"] for line in lines], summary
 
 
-def test_a_saved_rule_is_tried_by_its_name_whether_or_not_it_is_on(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_saved_rule_is_tried_by_its_name_whether_or_not_it_is_on(world: World) -> None:
     keep_list(world, "Cars", "C1")
     mine = save(world, Rule(name="Mine", watchlists=("Cars",), shapes=("company",)))
     with transaction(world.database) as tx:
         rules.enable_rule(tx, mine, False, "ann", world.at)
     world.crisis()
-    assert tried(world, "Mine") == ["company:C1"]
-    assert "Mine would have rung once in 5 days; nobody has marked it yet." in capsys.readouterr().err
-    assert tried(world, None) == [LEGAL_AT_C1]
+    scopes, summary = tried(world, "Mine")
+    assert scopes == ["company:C1"]
+    assert "Mine would have rung once in 5 days; nobody has marked it yet." in summary
+    assert tried(world, None)[0] == [LEGAL_AT_C1]
 
 
 def tocsin(world: World, folder: Path, *verb: str) -> subprocess.CompletedProcess[str]:
@@ -220,6 +216,20 @@ def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World,
     assert tocsin(world, tmp_path, "notify", "retry").stdout == "1 message will be sent again by `tocsin jobs`\n"
     assert "ok   messages: none was given up" in tocsin(world, tmp_path, "doctor").stdout
     assert world.rows("SELECT asked_by, gave_up_at FROM outbox") == [("ann", None)]
+
+
+def test_what_was_given_up_and_dismissed_is_named_no_more_and_stays_undelivered(world: World, tmp_path: Path) -> None:
+    message = Message(sort="notice", title="Feed Quay is silent", lines=())
+    with transaction(world.database) as tx:
+        outbox.post(tx, "gone", "k1", message, world.at)
+        (waiting,) = outbox.due(tx, world.at)
+        outbox.mark_failed(tx, [waiting.id], "channel 'gone' is no longer set up", None, world.at)
+    assert tocsin(world, tmp_path, "notify", "forget").stdout == "1 message dismissed\n"
+    assert "ok   messages: none was given up" in tocsin(world, tmp_path, "doctor").stdout
+    assert '"given_up": 0' in tocsin(world, tmp_path, "status", "--json").stdout
+    with transaction(world.database) as tx:
+        assert send_again(tx, "ann", world.at) == 0
+    assert world.rows("SELECT asked_by, gave_up_at IS NULL, sent_at FROM outbox") == [("ann", False, None)]
 
 
 def test_an_unknown_rule_is_answered_with_those_there_are(world: World) -> None:

@@ -38,6 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken.gz").write_bytes(b"no gzip")
     (folder / "cut.csv.gz").write_bytes(gzip.compress(b"title,url\n" + b"abc,http://a.b/c\n" * 1000)[:60])
     (folder / "good.csv").write_text("at,total,negative\n2026-01-01,1,1\n2026-01-02,1,1\n2026-01-03,1,1\n")
+    (folder / "utf16.csv").write_text("at,total,negative\n2026-01-01,1,1\n", encoding="utf-16")
     (folder / "good.jsonl").write_text('{"id": 1, "title": "Oil falls"}\n')
     return folder
 
@@ -84,7 +85,8 @@ CASES = [
     Case("backtest --series -", WRONG, "no standard input", {}, {"stdin": None}),
     Case("backtest --series /nonexistent", WRONG, "/nonexistent"),
     Case("backtest --series FILES/folder", WRONG, "Is a directory"),
-    Case("backtest --series FILES/binary", WRONG, "not UTF-8"),
+    Case("backtest --series FILES/binary", WRONG, "at,total,negative"),
+    Case("backtest --series FILES/utf16.csv", WRONG, "not UTF-8"),
     Case("backtest --series FILES/empty", WRONG, "at,total,negative"),
     Case("backtest --series FILES/good.csv --budget -1", WRONG, "--budget"),
     Case("backtest --series FILES/good.csv --budget nan", WRONG, "--budget"),
@@ -201,6 +203,31 @@ def test_a_wrong_settings_file_is_named(command: Command, environment: dict[str,
         said_in_one_line(done, WRONG, said)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("classify FILES/good.jsonl --model nosuch", WRONG),
+        ("classify FILES/good.jsonl", WRONG),
+        ("stories /nonexistent", WRONG),
+        ("backtest --series /nonexistent", WRONG),
+        ("backtest --series FILES/binary", WRONG),
+        ("backtest --series FILES/good.csv --budget -1", WRONG),
+        ("backtest --budget -1", WRONG),
+        ("backtest --rule Unknown", WRONG),
+        ("backtest", FAILED),
+        ("labels queue", WRONG),
+    ],
+)
+def test_the_output_s_file_is_as_it_was_where_nothing_is_done(
+    command: Command, environment: dict[str, str], files: Path, tmp_path: Path, arguments: str, code: int
+) -> None:
+    (kept := tmp_path / "kept").write_text("the answers of yesterday\n")
+    words = arguments.replace("FILES", str(files)).split()
+    done = command(environment | {"TOCSIN_WATCHLIST": "/nonexistent"}, *words, "-o", str(kept))
+    assert done.returncode == code, done
+    assert kept.read_text() == "the answers of yesterday\n"
+
+
 @pytest.mark.parametrize("verb", ["dashboard", "up", "demo"])
 def test_a_port_in_use_is_named(command: Command, environment: dict[str, str], verb: str) -> None:
     with socket.socket() as taken:
@@ -251,6 +278,22 @@ def test_bad_lines_are_answered_in_their_place_and_the_rest_goes_on(
     )
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [2, 3]
     assert done.returncode == FAILED
+
+
+def test_bytes_that_are_no_utf8_make_one_bad_row_of_a_series(
+    command: Command, environment: dict[str, str], tmp_path: Path
+) -> None:
+    quiet = [b"2026-01-%02d %02d:00,9,%d,Z\xfcrich" % (1 + n // 24, n % 24, n % 3) for n in range(24 * 31)]
+    quiet[500] = quiet[500].replace(b",", b"\xff,", 1)
+    quiet[700:704] = [row.replace(b",9,", b",90,8") for row in quiet[700:704]]
+    (series := tmp_path / "counts.csv").write_bytes(b"\n".join([b"\xef\xbb\xbfat,total,negative,desk", *quiet]))
+    done = command(environment, "backtest", "--series", str(series))
+    bad, episode = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, bad["id"]) == (FAILED, 502)
+    assert episode["start"] == "2026-01-30 04:00"
+    words = f"{sys.executable} -m monitor.cli backtest --series - < {series}"
+    piped = subprocess.run(["bash", "-c", words], env=environment, capture_output=True, text=True, check=False)
+    assert (piped.returncode, piped.stdout) == (done.returncode, done.stdout)
 
 
 def test_who_reads_no_further_ends_the_command_without_a_word(environment: dict[str, str], tmp_path: Path) -> None:

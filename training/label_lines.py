@@ -29,21 +29,18 @@ FIRST_YEAR = 1970
 """Times of another are slips; the first days of year 1 could be kept, but never be read again."""
 
 
-def write_queue(database: Database, out: TextIO, size: int, days: int, seed: int, now: datetime) -> int:
-    """Hand out what is worth a person's word; how many."""
+def queue_lines(database: Database, size: int, days: int, seed: int, now: datetime) -> list[str]:
+    """What is worth a person's word. UsageError where nothing is."""
     stories = judged_stories(database, now - timedelta(days=days), MOST_STORIES)
     asked = queue(stories, size, seed)
     if not asked:
         raise UsageError(f"no story of the last {days} days waits for a label; take more --days")
     known = stored_articles(database, [one.article for one in asked])
-    for one in asked:
-        tagged = known[one.article]
-        names = {mention.company: mention.surface for mention in tagged.mentions}
-        out.write(_line(_blank(one, names) | {"title": tagged.article.title, "body": tagged.article.body}))
-    return len(asked)
+    return [_line(_blank(one, known[one.article])) for one in asked]
 
 
-def _blank(one: Asked, names: Mapping[str, str]) -> dict[str, Any]:
+def _blank(one: Asked, tagged: TaggedArticle) -> dict[str, Any]:
+    names = {mention.company: mention.surface for mention in tagged.mentions}
     return {
         "article": one.article,
         "origin": "audit" if one.is_audit else "correction",
@@ -52,6 +49,8 @@ def _blank(one: Asked, names: Mapping[str, str]) -> dict[str, Any]:
         "sentiment": None,
         "companies": dict.fromkeys(names),
         "named": names,
+        "title": tagged.article.title,
+        "body": tagged.article.body,
     }
 
 

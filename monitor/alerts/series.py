@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,9 @@ SMALLEST_S, LARGEST_S = 60, 86400
 LONGEST_GAP_BUCKETS = 4032
 """A longer hole in a file is stepped over at this length: nothing is learned from it anyway."""
 DEFAULT_BUDGET = 0.1
+
+Line = dict[str, object]
+"""Of the answer, one JSON object."""
 
 
 class Row(NamedTuple):
@@ -52,38 +54,34 @@ class Series:
         return self.label[int(np.abs(self.at - moment.timestamp()).argmin())] if moment else None
 
 
-def backtest_series(source: TextIO, out: TextIO, budget: float = DEFAULT_BUDGET) -> int:
-    """Write one JSON line per episode that a rule with `budget` false alarms a week would have had.
+def backtest_series(source: TextIO, budget: float = DEFAULT_BUDGET) -> tuple[list[Line], int]:
+    """One line per episode that a rule with `budget` false alarms a week would have had, and how many rows were bad.
 
-    A row that cannot be read yields `{"id": its line, "error": why}` first and counts as unknown. Returns the number
-    of such rows: the command exits 1 where there are any. Raises UsageError where the file as a whole makes no sense.
+    A row that cannot be read yields `{"id": its line, "error": why}` first and counts as unknown; the command exits 1
+    where there are any. Raises UsageError where the file as a whole makes no sense.
     """
     if not (math.isfinite(budget) and budget > 0):
         raise UsageError(f"--budget {budget}: false alarms a week must be a number above 0, such as 0.1")
     series, bad = read_series(source)
-    for row in bad:
-        out.write(json.dumps({"id": row.line, "error": row.error}, ensure_ascii=False) + "\n")
-    for line in episodes_of(series, budget):
-        out.write(json.dumps(line, ensure_ascii=False) + "\n")
-    return len(bad)
+    told: list[Line] = [{"id": row.line, "error": row.error} for row in bad]
+    return [*told, *episodes_of(series, budget)], len(bad)
 
 
-def backtest_file(path: Path, out: TextIO, budget: float = DEFAULT_BUDGET) -> int:
+def backtest_file(path: Path, budget: float = DEFAULT_BUDGET) -> tuple[list[Line], int]:
     """`backtest_series` over a named file, or over standard input where it is named `-`."""
-    if str(path) == "-":
-        if sys.stdin is None:  # closed by whoever started us
-            raise UsageError("there is no standard input; name a CSV file with the columns at,total,negative")
-        return backtest_series(sys.stdin, out, budget)
+    is_stdin = str(path) == "-"
+    if is_stdin and sys.stdin is None:  # closed by whoever started us
+        raise UsageError("there is no standard input; name a CSV file with the columns at,total,negative")
+    named = sys.stdin.fileno() if is_stdin else path
     try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
-            return backtest_series(source, out, budget)
+        # Bytes that are no UTF-8 spoil the cell they stand in, not the file.
+        with open(named, encoding="utf-8-sig", errors="replace", newline="", closefd=not is_stdin) as source:
+            return backtest_series(source, budget)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; name a CSV file with the columns at,total,negative") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
 
 
-def episodes_of(series: Series, budget: float) -> Iterator[dict[str, object]]:
+def episodes_of(series: Series, budget: float) -> Iterator[Line]:
     """The episodes in order, each as its line of JSON; each decided on nothing later than its bucket."""
     if not len(series.at):
         return
@@ -124,7 +122,7 @@ def episodes(changes: Iterable[Transition]) -> Iterator[tuple[Transition, Episod
         yield opened, last
 
 
-def _line(series: Series, opened: Transition, last: EpisodeState) -> dict[str, object]:
+def _line(series: Series, opened: Transition, last: EpisodeState) -> Line:
     found = opened.state
     return {
         "start": series.label_of(found.start),
@@ -183,6 +181,8 @@ def _rows(source: TextIO) -> tuple[list[Row], list[BadRow]]:
         missing = {"at", "total", "negative"} - set(reader.fieldnames or ())
     except csv.Error as error:
         raise UsageError(f"line 1 is no CSV ({error}): the file needs the header at,total,negative") from error
+    if missing and "\ufffd" in "".join(reader.fieldnames or ()):
+        raise UsageError("line 1 is not UTF-8 text; save the file as UTF-8")
     if missing:
         raise UsageError(f"column {', '.join(sorted(missing))} missing: the file needs the header at,total,negative")
     rows: dict[float, Row] = {}

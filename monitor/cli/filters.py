@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -28,8 +29,9 @@ def classify(
     settings = start("classify", level="warning")
     with open_lines(file) as lines:
         classifier = wiring.loader(settings)(settings.model if model is None else model)
+        companies = wiring.companies(settings)
         with open_output(output, file) as out:
-            bad = classify_lines(lines, out, classifier, wiring.companies(settings))
+            bad = classify_lines(lines, out, classifier, companies)
     raise typer.Exit(1 if bad else 0)
 
 
@@ -53,20 +55,25 @@ def backtest(
     output: OutputOption = None,
 ) -> None:
     """What a rule would have rung: one JSON line per episode, through the same state machine as production."""
-    from monitor.lines import open_output
+    from monitor.lines import line_of, open_output
 
     if series is not None:
         if rule is not None:
             raise UsageError("--series reads a file and --rule the stored past; give one of them")
         from monitor.alerts.series import DEFAULT_BUDGET, backtest_file
 
+        lines, bad = backtest_file(series, DEFAULT_BUDGET if budget is None else budget)
         with open_output(output, series) as out:
-            bad = backtest_file(series, out, DEFAULT_BUDGET if budget is None else budget)
+            out.writelines(map(line_of, lines))
         raise typer.Exit(1 if bad else 0)
     from monitor import app as wiring
     from monitor.backtest_command import backtest_stored
     from monitor.markets import load_markets
 
     settings = start("backtest", level="warning")
-    with wiring.database(settings) as database, open_output(output) as out:
-        backtest_stored(database, out, budget, days, datetime.now(UTC), load_markets(settings.market), name=rule)
+    markets = load_markets(settings.market)
+    with wiring.database(settings) as database:
+        lines, summary = backtest_stored(database, budget, days, datetime.now(UTC), markets, name=rule)
+    with open_output(output) as out:
+        out.writelines(map(line_of, lines))
+    print(summary, file=sys.stderr)

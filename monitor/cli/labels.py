@@ -26,11 +26,13 @@ def queue_labels(
     """JSON lines to fill in and import: a third drawn at random (audit), the rest by what a label teaches most."""
     from monitor import app as wiring
     from monitor.lines import open_output
-    from training.label_lines import write_queue
+    from training.label_lines import queue_lines
 
-    with wiring.database(start("labels", level="warning")) as database, open_output(output) as out:
-        count = write_queue(database, out, size, days, seed, datetime.now(UTC))
-    print(f"{count:,} articles to label; fill in the blanks, then `tocsin labels import FILE`", file=sys.stderr)
+    with wiring.database(start("labels", level="warning")) as database:
+        lines = queue_lines(database, size, days, seed, datetime.now(UTC))
+    with open_output(output) as out:
+        out.writelines(lines)
+    print(f"{len(lines):,} articles to label; fill in the blanks, then `tocsin labels import FILE`", file=sys.stderr)
 
 
 @labels_app.command("import")

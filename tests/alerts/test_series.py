@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -30,12 +29,12 @@ def rows(weeks: float = 4, bucket_s: float = 300.0, level: float = 2.0, surge: f
 
 
 def backtest(table: list[list[str]], budget: float = 0.1, header: str = "at,total,negative") -> list[dict[str, object]]:
-    source, out = io.StringIO(newline=""), io.StringIO()
+    source = io.StringIO(newline="")
     source.write(header + "\n")
     csv.writer(source).writerows(table)
     source.seek(0)
-    backtest_series(source, out, budget)
-    return [json.loads(line) for line in out.getvalue().splitlines()]
+    lines, _ = backtest_series(source, budget)
+    return lines
 
 
 def test_one_line_per_episode_with_times_copied_from_the_file() -> None:

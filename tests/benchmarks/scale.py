@@ -156,7 +156,7 @@ def of_file() -> None:
     )
     source = io.StringIO("at,total,negative\n" + "\n".join(rows))
     begin = time.process_time()
-    backtest_series(source, io.StringIO())
+    backtest_series(source)
     print(f"\nbacktest --series, 16,000 rows: {time.process_time() - begin:.2f} s")
 
 

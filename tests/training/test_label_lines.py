@@ -18,7 +18,7 @@ from monitor.store.save import save
 from tests.contracts.test_store import ACME, BAD, BOLT, GOOD, MEH, NOW, article, database, everything, judged
 from training import label_lines
 from training.data import examples_of
-from training.label_lines import export_labels, import_labels, write_queue
+from training.label_lines import export_labels, import_labels, queue_lines
 
 __all__ = ["database"]
 TOPICS = ["Earnings", "Legal", "M&A"]
@@ -30,9 +30,7 @@ def news(database: Database, count: int = 30) -> None:
 
 
 def queued(database: Database, size: int, seed: int = 0) -> list[dict[str, Any]]:
-    out = io.StringIO()
-    write_queue(database, out, size, 14, seed, NOW)
-    return [json.loads(line) for line in out.getvalue().splitlines()]
+    return [json.loads(line) for line in queue_lines(database, size, 14, seed, NOW)]
 
 
 def take_in(database: Database, lines: list[Any], topics: list[str] = TOPICS) -> int:
