@@ -21,7 +21,7 @@ from monitor.rescoring import Loadable, is_another
 from monitor.settings import Settings
 from monitor.store.engine import Database, open_database, transaction
 from monitor.store.given_up import given_up
-from monitor.store.migrate import current, migrate, newest
+from monitor.store.migrate import current, migrate, newest, refuse_newer
 from monitor.store.models import ensure_service, manifest_of
 from monitor.store.status import saved_ends
 
@@ -259,6 +259,7 @@ def _named_server(url: SecretStr) -> str:
 
 def _refuse_old_schema(url: str, *, wait: bool) -> None:
     found, wanted = patiently("read its revision", lambda: current(url)) if wait else current(url), newest()
+    refuse_newer(found)
     if found != wanted:
         what = "has no tables" if found is None else f"is at revision {found}, this code needs {wanted}"
         raise TocsinError(f"the database {what}; run `tocsin migrate`")

@@ -157,6 +157,8 @@ CASES = [
     # What is away: who asks once is told, only programs wait.
     Case("status", FAILED, "doesn't answer", {"TOCSIN_DATABASE_URL": f"postgresql://nobody@{AWAY}/x"}),
     Case("migrate", FAILED, "doesn't answer", {"TOCSIN_DATABASE_URL": f"postgresql://nobody@{AWAY}/x"}),
+    Case("status", WRONG, "pgbouncer", {"TOCSIN_DATABASE_URL": f"postgresql://nobody@{AWAY}/x?pgbouncer=true"}),
+    Case("worker", WRONG, "sslmode", {"TOCSIN_DATABASE_URL": f"postgresql://nobody@{AWAY}/x?sslmode=maybe"}),
     Case("status", WRONG, "is no URL of a server", {"TOCSIN_DATABASE_URL": "postgresql://u:p@host:port/x"}),
     Case("status", FAILED, f"no Kafka answers at {AWAY}", {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": AWAY}),
     Case("migrate", FAILED, f"no Kafka answers at {AWAY}", {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": AWAY}),
@@ -201,6 +203,34 @@ def test_a_wrong_settings_file_is_named(command: Command, environment: dict[str,
         (tmp_path / "tocsin.toml").write_text(text)
         done = command(environment, "status", folder=tmp_path)
         said_in_one_line(done, WRONG, said)
+
+
+@pytest.mark.parametrize("verb", ["status", "migrate", "doctor"])
+def test_older_code_on_a_newer_database_asks_for_the_newer_code(
+    command: Command, database_url: str, tmp_path: Path, verb: str
+) -> None:
+    ask(database_url, "UPDATE alembic_version SET version_num = '9999_of_tomorrow'")
+    done = command(environment_of(database_url, tmp_path), verb)
+    assert done.returncode == FAILED
+    said = "the database is newer than this code (revision 9999_of_tomorrow); install the newer tocsin\n"
+    assert said in done.stderr + done.stdout
+    assert "migrate" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_what_the_database_lets_its_user_not_do_is_named(
+    command: Command, database_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    ask(database_url, "DROP ROLE IF EXISTS guest", "CREATE ROLE guest")
+    as_guest = "&options=-crole%3Dguest"
+    done = command(environment_of(empty_database_url + as_guest, tmp_path), "migrate")
+    said_in_one_line(done, WRONG, "permission denied for schema public")
+    done = command(environment_of(database_url + as_guest, tmp_path), "status")
+    said_in_one_line(done, WRONG, "permission denied for table alembic_version")
+    ask(database_url, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest", "REVOKE SELECT ON log_ends FROM guest")
+    done = command(environment_of(database_url + as_guest, tmp_path), "status")
+    said_in_one_line(done, WRONG, "permission denied for table log_ends")
+    ask(database_url, "DROP OWNED BY guest", "DROP ROLE guest")
 
 
 @pytest.mark.parametrize(

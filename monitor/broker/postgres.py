@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import Unavailable
 from monitor.patience import patiently
+from monitor.store.engine import NOT_SO, refusal
 
 IDLE_S = 0.05  # between two looks at an empty log
 BALANCE_EVERY_S = 1.0
@@ -213,6 +214,10 @@ def _patiently(what: str, act: Callable[[], T], on_error: Callable[[], None] = l
             raise Unavailable(
                 f"the database doesn't answer ({_cause(error)}); start it, then start this again"
             ) from error
+        except NOT_SO as error:
+            if told := refusal(error):
+                raise told from error
+            raise
 
     return patiently(what, ask)
 

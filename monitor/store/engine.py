@@ -18,13 +18,17 @@ from monitor.store.locks import Lock
 Database = Engine
 """What the rooms outside hold; SQLAlchemy stays in monitor/store."""
 
-UNDEFINED_TABLE = "42P01"
+UNDEFINED_TABLE, UNDEFINED_COLUMN, NO_RIGHT = "42P01", "42703", "42501"
 
 # SQLAlchemy's errors, and psycopg's own where COPY uses its cursor.
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+NOT_SO = (ProgrammingError, psycopg.ProgrammingError)
 
 # The protocol gives no code for a connection that is refused, only the server's words.
-_NO_ENTRY = re.compile(r"FATAL: .*(does not exist|authentication failed|no pg_hba.conf entry)|no password supplied")
+_NO_ENTRY = re.compile(
+    r"FATAL: .*(does not exist|authentication failed|no pg_hba.conf entry|permission denied)"
+    r"|no password supplied|invalid \w+ value"
+)
 
 
 def open_database(url: str) -> Database:
@@ -40,7 +44,7 @@ def open_database(url: str) -> Database:
 
 @contextmanager
 def transaction(database: Database) -> Iterator[Connection]:
-    """Commits at the end of the block. Unavailable where the database is away, TocsinError where it has no schema."""
+    """Commits at the end of the block. Unavailable where the database is away; else see `refusal`."""
     try:
         with database.begin() as connection:
             yield connection
@@ -50,16 +54,31 @@ def transaction(database: Database) -> Iterator[Connection]:
         if _NO_ENTRY.search(_cause(error)):
             raise UsageError(f"the database lets nobody in ({_cause(error)}); mend TOCSIN_DATABASE_URL") from error
         raise Unavailable(f"the database doesn't answer ({_cause(error)}); start it, or wait for it") from error
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
-            raise TocsinError("the database has no tables of this version; run `tocsin migrate`") from error
+    except NOT_SO as error:
+        if told := refusal(error):
+            raise told from error
         raise
+
+
+def refusal(error: ProgrammingError | psycopg.ProgrammingError) -> TocsinError | None:
+    """What a person can mend of what the server or its driver refuses: schema, rights, the URL. None: our own fault."""
+    state, cause = _state(error), _cause(error)
+    if state in (UNDEFINED_TABLE, UNDEFINED_COLUMN):
+        return TocsinError("the database has no tables of this version; run `tocsin migrate`")
+    if state == NO_RIGHT:
+        return UsageError(f"the database refuses ({cause}); grant its user the right, or set TOCSIN_DATABASE_URL")
+    if cause.startswith("invalid connection option"):
+        return UsageError(f"TOCSIN_DATABASE_URL has an {cause}; take that out")
+    return None
 
 
 def _is_refusal(error: BaseException) -> bool:
     """Whether the database answered, and refused what it was given: psycopg calls some of that operational, too."""
-    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
-    return state[:2] in ("22", "54")  # data exception, program limit exceeded
+    return _state(error)[:2] in ("22", "54")  # data exception, program limit exceeded
+
+
+def _state(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 def lock(connection: Connection) -> Cursor[Any]:

@@ -8,18 +8,23 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from monitor.errors import TocsinError
 from monitor.store.engine import open_database, transaction
 from monitor.store.locks import Lock
 
 
 def migrate(url: str) -> str:
-    """Apply what is missing, in one transaction; the revision reached. Unavailable where the database is away."""
+    """Apply what is missing, in one transaction; the revision reached. Unavailable where the database is away.
+
+    TocsinError where it is newer than this code.
+    """
     database = open_database(url)
     try:
         with transaction(database) as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.MIGRATE})
+            refuse_newer(_revision(connection))
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -40,9 +45,20 @@ def current(url: str) -> str | None:
     database = open_database(url)
     try:
         with transaction(database) as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return _revision(connection)
     finally:
         database.dispose()
+
+
+def refuse_newer(revision: str | None) -> None:
+    """TocsinError for a database's revision that this code does not know: only newer code can have made it."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise TocsinError(f"the database is newer than this code (revision {revision}); install the newer tocsin")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config() -> Config:

@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Engine, TextClause, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from monitor.errors import TocsinError, Unavailable
+from monitor.errors import Unavailable
+from monitor.store.engine import refusal
 from monitor.types import Kind
 
 StoredMinutes = Literal[5, 60, 1440]
@@ -238,14 +239,16 @@ def topics(engine: Engine) -> list[str]:
 
 
 def read(engine: Engine, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
-    """Rows of one query. Unavailable where the database does not answer, TocsinError where it has no schema yet."""
+    """Rows of one query. Unavailable where the database does not answer, else what `refusal` tells."""
     try:
         with engine.connect() as connection:
             return list(connection.execute(statement, values).all())
     except OperationalError as error:
         raise Unavailable("the database does not answer; is it running? This page asks again by itself") from error
     except ProgrammingError as error:
-        raise TocsinError("the database has no tables of this version; run `tocsin migrate`") from error
+        if told := refusal(error):
+            raise told from error
+        raise
 
 
 def rows(engine: Engine, statement: str, **values: object) -> list[Any]:
