@@ -24,7 +24,11 @@ from monitor.registry import Manifest, find_model, read_manifest
 from monitor.types import Judgement, Passage, Probabilities
 
 CHUNK_CPU, CHUNK_GPU = 1_024, 8_192
-"""Passages tokenised at once, on a thread of its own, while the chunk before is judged."""
+"""Passages tokenised at once; of a call with more, each chunk on a thread of its own while the one before is judged.
+
+Most calls are one chunk. Smaller ones would overlap in each, and lose more than they win on the CPU: tokenising takes
+2 % of the time, and fewer texts pack worse (512 a call: 732 a second at once, 670 by 256, 632 by 128; 1 December).
+"""
 BUDGET_CPU, BUDGET_GPU = 1_024, 65_536
 """Tokens of a batch.
 
