@@ -210,7 +210,9 @@ def read_watchlist(path: Path) -> list[Company]:
         else:
             with path.open("rb") as binary:
                 rows = tomllib.load(binary).get("company", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error) as error:
+            if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+                raise TypeError("`company` is no list of tables")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error, TypeError) as error:
         raise UsageError(f"cannot read the watch-list {path}: {error}; it needs [[company]] tables or a CSV") from error
     return [_watched(path, number, row) for number, row in enumerate(rows, 1)]
 

@@ -22,7 +22,13 @@ from monitor.errors import UsageError
 class Settings(BaseSettings):
     """Every setting with its meaning. Secrets are masked wherever a Settings is shown."""
 
-    model_config = SettingsConfigDict(env_prefix="TOCSIN_", toml_file="tocsin.toml", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="TOCSIN_",
+        env_ignore_empty=True,  # as files of settings write "none"; as a folder it would be the current one
+        toml_file="tocsin.toml",
+        frozen=True,
+        extra="forbid",
+    )
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("tocsin", appauthor=False)),
@@ -47,7 +53,7 @@ class Settings(BaseSettings):
     group: str = Field("tocsin-workers", description="the workers' consumer group")
     model: str = Field("small", description="the model a fresh database starts with: a name, a folder or a hub name")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    batch_articles: int = Field(256, ge=1, le=5000, description="most articles a worker takes in one poll")
+    batch_articles: int = Field(256, ge=1, le=5000, description="most articles a worker judges and saves at once")
     watchlist: Path | None = Field(None, description="companies to watch for besides the listed ones (TOML)")
     feeds: Path | None = Field(None, description="your feeds.toml; without it the shipped list and data_dir/feeds.toml")
     allow_private_urls: bool = Field(False, description="let sources and webhooks reach private addresses")
@@ -88,6 +94,13 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql+psycopg://")
         return value
 
+    @field_validator("user_agent")
+    @classmethod
+    def _fits_a_header(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            raise ValueError("must be of ASCII letters alone: a header carries no others")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -115,7 +128,7 @@ def read_settings(**overrides: object) -> Settings:
         raise UsageError(
             f"setting TOCSIN_{name.upper()} is no JSON, such as '[\"console://\"]'; {describe(name)}"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"tocsin.toml is no valid TOML: {error}; mend it or take it away") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -120,7 +120,14 @@ def test_a_watch_list_stands_above_the_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[[company]]\nticker = 'X'\n", "[[company\n", "[[company]]\nname = 'A'\naliases = 'B'\n"]
+    "text",
+    [
+        "[[company]]\nticker = 'X'\n",
+        "[[company\n",
+        "[[company]]\nname = 'A'\naliases = 'B'\n",
+        "[company]\nname = 'A'\n",
+        "company = ['A']\n",
+    ],
 )
 def test_a_bad_watch_list_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     path = tmp_path / "watch.toml"

@@ -17,13 +17,33 @@ def test_a_wrong_value_names_the_setting_and_its_meaning(monkeypatch: pytest.Mon
         read_settings()
 
 
-@pytest.mark.parametrize(("name", "value"), [("TOPIC", "news raw!"), ("KAFKA_SASL_MECHANISM", "PLAINN")])
-def test_what_kafka_would_refuse_is_refused_at_the_start(
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOPIC", "news raw!"),
+        ("KAFKA_SASL_MECHANISM", "PLAINN"),
+        ("USER_AGENT", "Büro desk@example.org"),
+        ("USER_AGENT", "Desk\nX-Key: 1"),
+        ("USER_AGENT", " Desk"),
+    ],
+)
+def test_what_kafka_or_a_header_would_refuse_is_refused_at_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"TOCSIN_{name}", value)
     with pytest.raises(UsageError, match=f"TOCSIN_{name} is wrong"):
         read_settings()
+
+
+def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"TOCSIN_{name.upper()}", "")
+    emptied = read_settings()
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"TOCSIN_{name.upper()}")
+    assert emptied == read_settings()
+    assert emptied.data_dir != Path()
 
 
 def test_an_unknown_name_in_the_file_is_refused_with_the_known_ones(
@@ -51,6 +71,9 @@ def test_what_comes_as_json_or_in_a_broken_file_is_named(tmp_path: Path, monkeyp
     monkeypatch.delenv("TOCSIN_NOTIFY")
     (tmp_path / "tocsin.toml").write_text("broker = ")
     with pytest.raises(UsageError, match=r"tocsin\.toml is no valid TOML"):
+        read_settings()
+    (tmp_path / "tocsin.toml").write_bytes(b'user_agent = "B\xfcro"')
+    with pytest.raises(UsageError, match=r"tocsin\.toml is no valid TOML: 'utf-8'"):
         read_settings()
 
 
