@@ -6,21 +6,17 @@ Only the database and channels being away is waited for.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
 
 import httpx2
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
-from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor import troubles
+from monitor import schedule, troubles
 from monitor.alerts.bulletins import of_test
 from monitor.alerts.channels import Channel
 from monitor.alerts.links import secret_of
@@ -32,7 +28,8 @@ from monitor.delivery import Postman
 from monitor.errors import TocsinError, Unavailable, UsageError
 from monitor.evaluation import Evaluator
 from monitor.markets import load_markets
-from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS, NOTIFICATIONS
+from monitor.metrics import EPISODES_OPEN, EVALUATION_SECONDS, LAG, NOTIFICATIONS, OF_THE_ELECTED, STALLED_SECONDS
+from monitor.schedule import Job
 from monitor.settings import Settings
 from monitor.store import election, outbox, read_alerts, retention
 from monitor.store.engine import Database, open_database, transaction
@@ -46,15 +43,6 @@ Clock = Callable[[], datetime]
 
 class JobsEnded(TocsinError):
     """A job failed; the process ends and may be started again."""
-
-
-class Job(NamedTuple):
-    """One line of the schedule."""
-
-    name: str
-    every_s: float
-    run: Callable[[], None]
-    first_after_s: float = 0.0
 
 
 @dataclass
@@ -98,6 +86,9 @@ class Jobs:
             if not self.evaluator.behind:
                 outbox.mark(tx, "evaluated", now)
             EPISODES_OPEN.set(read_alerts.open_count(tx))
+        if (waits := self.evaluator.backlog) is not None:
+            LAG.set(waits.messages)
+            STALLED_SECONDS.set(waits.stalled.total_seconds())
         EVALUATION_SECONDS.observe(time.perf_counter() - begun)
         self.done_at["evaluate"] = time.monotonic()
         if written:
@@ -109,20 +100,24 @@ class Jobs:
         self.done_at["deliver"] = time.monotonic()
 
     def tell_troubles(self) -> None:
-        """Silent feeds, channels that take nothing, messages given up -> one notice for many."""
+        """Silent feeds, workers or channels that take nothing, messages given up -> one notice for many."""
         now, channels, naming = self.clock(), self.evaluator.channels, self.evaluator.naming
         with transaction(self.database) as tx:
             troubles.tell_silent_feeds(tx, self.evaluator.silent_feeds(tx, now), channels, naming, now)
+            troubles.tell_stuck(tx, self.evaluator.backlog, channels, naming, now)
             troubles.tell_lost(tx, channels, naming, now)
 
     def beat(self) -> None:
-        """Tell an outside watchman that alerts are evaluated and delivered; silence is his alarm."""
+        """Tell an outside watchman that news is read, alerts are evaluated and delivered; silence is his alarm."""
         url = self.settings.heartbeat_url
         if url is None:
             return
         late = [name for name in WATCHED if time.monotonic() - self.done_at.get(name, -math.inf) > LATE_S]
         if late:
             log.warning("no heartbeat", not_done=late, within_s=LATE_S)
+            return
+        if (waits := self.evaluator.backlog) is not None and waits.stuck:
+            log.warning("no heartbeat", messages_waiting=waits.messages, none_taken_for_s=waits.stalled.total_seconds())
             return
         with transaction(self.database) as tx:
             if troubles.nobody_hears(tx, self.evaluator.channels, self.clock()):
@@ -211,8 +206,11 @@ def run_jobs(
 
 
 def _serve(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
+    told = False
     while not seat.try_win():
-        log.info("another jobs process is elected; waiting")
+        if not told:
+            log.info("another jobs process is elected; waiting")
+            told = True
         if stop.wait(election.ASK_EVERY_S):
             return
     try:
@@ -225,53 +223,13 @@ def _serve(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
 
 
 def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
-    failures: list[JobExecutionEvent] = []
-    over = threading.Event()
-
-    def failed(event: JobExecutionEvent) -> None:
-        failures.append(event)
-        over.set()
-
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each tick that a slow one swallows
-    scheduler = BackgroundScheduler(timezone=UTC)
-    scheduler.add_listener(failed, EVENT_JOB_ERROR)
-    options: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    for job in jobs.schedule():
-        scheduler.add_job(
-            _waiting_out(job),
-            "interval",
-            seconds=job.every_s,
-            id=job.name,
-            next_run_time=datetime.now(UTC) + timedelta(seconds=job.first_after_s),
-            **options,
-        )
-    scheduler.start()
     try:
-        while not stop.wait(0.2) and not over.is_set():
-            seat.hold()
+        failed = schedule.run(jobs.schedule(), seat.hold, stop, jobs.over)
     finally:
-        jobs.over.set()
-        scheduler.shutdown(wait=True)
-    if failures:
-        raise JobsEnded(f"the job {failures[0].job_id!r} failed: {failures[0].exception}") from failures[0].exception
-
-
-def _waiting_out(job: Job) -> Callable[[], None]:
-    """The job; the database being away is said once and waited for, whatever else goes wrong ends the process."""
-    away = False
-
-    def run() -> None:
-        nonlocal away
-        try:
-            job.run()
-        except Unavailable as error:
-            if not away:
-                log.warning("waiting", job=job.name, error=str(error))
-            away = True
-        else:
-            away = False
-
-    return run
+        for gauge in OF_THE_ELECTED:  # the greatest of all jobs processes counts: a former one must tell nothing
+            gauge.set(0)
+    if failed:
+        raise JobsEnded(f"the job {failed.job!r} failed: {failed.error}") from failed.error
 
 
 def notify_test(settings: Settings, name: str, now: datetime) -> str:

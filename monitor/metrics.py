@@ -18,8 +18,13 @@ BATCH_SECONDS = Histogram(
 )
 CLASSIFIED = Counter("tocsin_classified_passages_total", "Passages judged by the model", ["model"])
 LAG = Gauge("tocsin_log_lag_messages", "Messages on the log that no worker has committed")
+STALLED_SECONDS = Gauge(
+    "tocsin_log_stalled_seconds", "Seconds for which a partition of the log has had messages that no worker takes"
+)
 EVALUATION_SECONDS = Histogram("tocsin_evaluation_seconds", "Seconds one evaluation of all open buckets takes")
 EPISODES_OPEN = Gauge("tocsin_episodes_open", "Episodes that are open now")
+OF_THE_ELECTED = (LAG, STALLED_SECONDS, EPISODES_OPEN)
+"""Told by the elected jobs process alone, and 0 by the others."""
 NOTIFICATIONS = Counter(
     "tocsin_notifications_total", "Notifications, by channel kind and outcome", ["channel", "outcome"]
 )

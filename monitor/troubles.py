@@ -1,4 +1,4 @@
-"""What stands in the way of alerts, told itself: silent feeds, channels that take nothing, messages given up.
+"""What stands in the way of alerts, told itself: silent feeds, workers and channels that take nothing, lost messages.
 
 Each is told once, many in one message, and never through the channel that it is about.
 """
@@ -10,17 +10,21 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.alerts.bulletins import of_channels_away, of_given_up, of_silent_feeds
+from monitor.alerts.backlog import Backlog
+from monitor.alerts.bulletins import of_channels_away, of_given_up, of_moving_again, of_silent_feeds, of_stuck
 from monitor.alerts.completeness import SilentFeed
 from monitor.alerts.message import Message, Naming
 from monitor.store import outbox, read_delivery
 from monitor.store.alerts import Transaction
 from monitor.store.given_up import GivenUp, given_up
 from monitor.store.read_delivery import ChannelState
+from monitor.store.workers import alive
 
 SILENT, SILENT_TOLD = "silent feed: ", "silent feeds told"
-SILENCES_APART = timedelta(minutes=30)
-"""Feeds that fall silent with one network do so one by one: after the first, the others are told together."""
+APART = timedelta(minutes=30)
+"""Feeds that fall silent with one network do so one by one: after the first, the others are told together. Workers
+that fall over every quarter of an hour are told once in a while."""
+STUCK, STUCK_TOLD = "workers take nothing", "told that workers take nothing"
 LOST_AT_ONCE = 1000
 AWAY, LOST_TOLD = "channel away: ", "given up told"
 AWAY_AFTER = timedelta(minutes=10)
@@ -47,7 +51,26 @@ def tell_silent_feeds(
 
 def _is_apart(last: datetime | None, now: datetime) -> bool:
     # A time to come is a clock's that was set back since.
-    return last is None or last > now or now - last >= SILENCES_APART
+    return last is None or last > now or now - last >= APART
+
+
+def tell_stuck(
+    tx: Transaction, backlog: Backlog | None, channels: Sequence[str], naming: Naming, now: datetime
+) -> None:
+    """Messages that no worker takes, once until they are taken again, which is told, too."""
+    if backlog is None:
+        return
+    marks = outbox.marks_like(tx, STUCK)
+    stuck = backlog.stuck
+    if stuck and not marks and _is_apart(outbox.marks_like(tx, STUCK_TOLD).get(STUCK_TOLD), now):
+        log.error("no worker takes messages", partitions=sorted(stuck), messages_waiting=backlog.messages)
+        _post(tx, channels, f"stuck:{now.isoformat()}", of_stuck(stuck, alive(tx, now), naming), now)
+        outbox.mark(tx, STUCK, now)
+        outbox.mark(tx, STUCK_TOLD, now)
+    elif marks and backlog.moves:
+        log.info("workers take messages again", messages_waiting=backlog.messages)
+        _post(tx, channels, f"moving:{now.isoformat()}", of_moving_again(backlog.messages, naming), now)
+        outbox.unmark(tx, STUCK)
 
 
 def tell_lost(tx: Transaction, channels: Sequence[str], naming: Naming, now: datetime) -> None:

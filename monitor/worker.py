@@ -42,7 +42,6 @@ IN_FLIGHT_POLL_S = 0.05
 """While batches are in flight: how late a commit may follow its save where nothing new comes."""
 MOST_IN_FLIGHT = 3
 """Batches between poll and commit: one is saved, one is judged, one waits. A kill has them read again."""
-LAG_EVERY_S = 3.0
 TELL_EVERY_S = 10.0
 RECENT = 200
 LEAST_DEAD = 50
@@ -143,12 +142,9 @@ class Worker:
     ) -> None:
         """Until stopped, or until the artefacts of the version in service are not here: then others shall read."""
         flights: deque[Flight] = deque()
-        teller, lag_asked = _Teller(), time.monotonic()
+        teller = _Teller()
         # With batches in flight it is the judging thread that asks for the version in service.
         while not stop.is_set() and (flights or service.current(stop) is not None):
-            if time.monotonic() - lag_asked > LAG_EVERY_S:
-                lag_asked = time.monotonic()
-                metrics.LAG.set(sum(broker.lag().values()))
             with metrics.BATCH_SECONDS.labels("poll").time():
                 timeout_s = IN_FLIGHT_POLL_S if flights else POLL_TIMEOUT_S
                 messages = broker.poll(self.batch_articles * POLL_BATCHES, timeout_s)

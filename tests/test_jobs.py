@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import threading
 import time
@@ -13,16 +12,19 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog.testing
 from prometheus_client import generate_latest
 from sqlalchemy import text
 
+from monitor import schedule
 from monitor.alerts.channels import Channel
 from monitor.alerts.message import Message
 from monitor.alerts.notify import Sender, channels_of
 from monitor.alerts.render import Links
 from monitor.delivery import LONGEST_RETRY, Postman, wait_before
 from monitor.errors import UsageError
-from monitor.jobs import LATE_S, JobsEnded, make_jobs, notify_test, run_jobs
+from monitor.jobs import JobsEnded, make_jobs, notify_test, run_jobs
+from monitor.schedule import Job
 from monitor.settings import Settings
 from monitor.store import outbox
 from monitor.store.engine import Database, open_database, transaction
@@ -120,6 +122,51 @@ def test_of_two_jobs_programs_one_works_and_the_other_takes_over(
     finally:
         first.end()
         second.end()
+
+
+def test_one_that_waits_to_be_elected_says_so_once_and_a_former_leader_tells_no_more_figures(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.store.election.ASK_EVERY_S", 0.05)
+
+    with structlog.testing.capture_logs() as logs:
+        first = Running(settings(tmp_path), database_url, lag=lambda: {0: 12})
+        until(lambda: "tocsin_log_lag_messages 12.0" in generate_latest().decode())
+        second = Running(settings(tmp_path), database_url)
+        try:
+            time.sleep(1)
+        finally:
+            second.end()
+            first.end()
+    assert [one["event"] for one in logs].count("another jobs process is elected; waiting") == 1
+    assert "tocsin_log_lag_messages 0.0" in generate_latest().decode()
+
+
+def test_jobs_go_on_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    back = [timedelta(0)]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - back[0]
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Clock)
+    monkeypatch.setattr("monitor.schedule.datetime", Clock)
+    runs: list[str] = []
+    stop = threading.Event()
+    table = [Job("quick", 0.2, lambda: runs.append("quick")), Job("late", 99, lambda: runs.append("late"), 60.0)]
+    thread = threading.Thread(target=schedule.run, args=(table, lambda: None, stop, threading.Event()))
+    thread.start()
+    try:
+        until(lambda: len(runs) > 2)
+        back[0] = timedelta(hours=1)
+        time.sleep(0.5)
+        then = len(runs)
+        until(lambda: len(runs) > then + 2, seconds=5)
+    finally:
+        stop.set()
+        thread.join(20)
+    assert set(runs) == {"quick"}, "what is due later keeps its distance"
 
 
 def test_a_database_that_went_away_and_came_back_is_worked_on_again(
@@ -220,46 +267,6 @@ def test_a_failing_channel_keeps_its_messages_and_blocks_no_other(
         jobs.postman.close()
         jobs.database.dispose()
     assert capsys.readouterr().out.count("\nFeed quay is silent\n") == 2
-
-
-def test_a_heartbeat_says_that_alerts_are_evaluated_and_delivered(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    beats: list[str] = []
-    with http.server.HTTPServer(("127.0.0.1", 0), _counting(beats)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/beat"
-        asked = Settings(data_dir=tmp_path, notify=("console://",), heartbeat_url=url)  # type: ignore[arg-type]
-        jobs = make_jobs(asked, database_url, dict, lambda: NOW)
-        try:
-            jobs.beat()
-            assert not beats, "nothing was evaluated yet"
-            jobs.evaluate()
-            jobs.deliver()
-            jobs.beat()
-            assert beats == ["/beat"]
-            later = time.monotonic() + LATE_S + 1
-            monkeypatch.setattr(time, "monotonic", lambda: later)
-            jobs.deliver()
-            jobs.beat()
-            assert beats == ["/beat"], "deliveries alone are not health"
-        finally:
-            jobs.postman.close()
-            jobs.database.dispose()
-            server.shutdown()
-
-
-def _counting(beats: list[str]) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            beats.append(self.path)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing to stderr."""
-
-    return Handler
 
 
 class Slow(Sender):

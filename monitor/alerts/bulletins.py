@@ -1,4 +1,4 @@
-"""Messages that are about no single episode: lists, silent feeds, lost messages, a channel's backlog, tests. Pure."""
+"""Messages about no single episode: lists, silent feeds, idle workers, lost messages, backlogs, tests. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from monitor.alerts.backlog import Waiting
 from monitor.alerts.completeness import SilentFeed
 from monitor.alerts.episodes import Evidence
 from monitor.alerts.evaluate import ENDS
@@ -27,6 +28,17 @@ from monitor.alerts.message import (
 from monitor.alerts.notices import Notice
 
 LISTED = 25
+
+
+class WorkerAlive(Protocol):
+    """What is told of a worker."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def problem(self) -> str | None: ...
 
 
 class ChannelAway(Protocol):
@@ -95,6 +107,37 @@ def _silence(feed: SilentFeed, naming: Naming) -> str:
     at = clock(feed.since.astimezone(ZoneInfo(naming.zone)))
     says = f"it says: {feed.error}" if feed.error else "it answers, but has nothing new"
     return f"{feed.name}: last article {at}, seldom silent for more than {span(feed.usual)}; {says}."
+
+
+def of_stuck(stuck: Mapping[int, Waiting], workers: Sequence[WorkerAlive], naming: Naming) -> Message:
+    """Messages that no worker takes, by partition, and what the workers that live say of themselves."""
+    still = min(one.still for one in stuck.values()).astimezone(ZoneInfo(naming.zone))
+    waiting = plural(sum(one.messages for one in stuck.values()), "message")
+    where = ", ".join(str(number) for number in sorted(stuck))
+    says = [
+        f"{one.name} {f'judges with {one.version}' if one.version else f'takes none: {one.problem}'}."
+        for one in workers
+    ]
+    return Message(
+        sort="notice",
+        title="No worker takes messages",
+        lines=(
+            f"None was taken since {clock(still)}; {waiting} wait (partition {where} of the log).",
+            *(says[:LISTED] or ["No worker says that it runs."]),
+        ),
+        after=(
+            "No alert can ring for what waits. Mend what the worker's log or `tocsin status` names; start it again.",
+        ),
+        link=page_of(naming.dashboard_url, "feeds"),
+        zone=naming.zone,
+    )
+
+
+def of_moving_again(waiting: int, naming: Naming) -> Message:
+    """The all-clear of that."""
+    line = f"{plural(waiting, 'message')} still wait; alerts are late by what they take." if waiting else "None waits."
+    link = page_of(naming.dashboard_url, "feeds")
+    return Message(sort="notice", title="Workers take messages again", lines=(line,), link=link, zone=naming.zone)
 
 
 def of_given_up(lost: Sequence[tuple[str, str, str]], naming: Naming) -> Message:

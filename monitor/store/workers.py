@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from monitor.store.engine import Database, transaction
 
@@ -48,8 +48,10 @@ def forget(database: Database, name: str) -> None:
 def workers(database: Database, now: datetime) -> list[WorkerState]:
     """Those alive, by name."""
     with transaction(database) as connection:
-        rows = connection.execute(
-            text("SELECT name, version, problem, at FROM workers WHERE at >= :since ORDER BY name"),
-            {"since": now - ALIVE},
-        )
-        return [WorkerState(*row) for row in rows]
+        return alive(connection, now)
+
+
+def alive(tx: Connection, now: datetime) -> list[WorkerState]:
+    """The same, in a transaction."""
+    statement = text("SELECT name, version, problem, at FROM workers WHERE at >= :since ORDER BY name")
+    return [WorkerState(*row) for row in tx.execute(statement, {"since": now - ALIVE})]
