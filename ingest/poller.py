@@ -27,7 +27,7 @@ from ingest.states import FeedStates
 from monitor.errors import Unavailable, UsageError
 from monitor.logs import mask_credentials
 from monitor.metrics import FETCHES, PUBLISHED
-from monitor.types import Feed, FeedState, Kind, RawArticle
+from monitor.types import SKEW, Feed, FeedState, Kind, RawArticle
 
 VISITS = 16
 PER_HOST = 2
@@ -79,6 +79,7 @@ class Poller:
     host_spacing: timedelta = timedelta(seconds=1)
     """Between two questions to one host."""
     host_free_at: dict[str, datetime] = field(default_factory=dict)
+    looked_at: datetime | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises what a visit couldn't deal with: the log's or our own fault, never a source's."""
@@ -149,6 +150,9 @@ class Poller:
     def _next(self, visits: Sequence[Visit]) -> tuple[Source, FeedState] | None:
         """The longest overdue source at a host that isn't busy with us already; it is ours then."""
         now, busy = self.clock(), Counter(visit.host for visit in visits)
+        if self.looked_at and now < self.looked_at - SKEW:
+            self.host_free_at.clear()  # the clock was set back: even a second's rest would last till it has caught up
+        self.looked_at = now
         blocked = {host for host, free_at in self.host_free_at.items() if free_at > now}
         blocked |= {host for host, count in busy.items() if count >= PER_HOST}
         known = {source.feed.name: source for source in self.sources if host_of(source) not in blocked}

@@ -26,7 +26,7 @@ from monitor.store import alerts as store
 from monitor.store import rules as stored_rules
 from monitor.store.alerts import Transaction
 from monitor.telling import Readers, tell
-from monitor.types import BUCKET, Scope, bucket_of
+from monitor.types import BUCKET, SKEW, Scope, bucket_of
 
 RECENT = timedelta(days=3)
 """Ended so lately, an episode still explains a wider scope's excess."""
@@ -65,11 +65,20 @@ class Evaluator:
         known = stored_rules.rules(tx)
         rules = [one for one in known if one.enabled]
         self.behind = set()
+        self._follow_clock(tx, now)
         tells = _end_unwatched(tx, known, now)
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
             tells += self._judge(tx, model, rules, self.backlog, now)
         return tell(tx, tells, Readers(self.channels, self.naming, self._watch_of), now)
+
+    def _follow_clock(self, tx: Transaction, now: datetime) -> None:
+        """Forget what lies ahead of a clock that was set back: all that comes before would teach and ring nothing."""
+        latest = bucket_of(now) + SKEW
+        self.learned = {key: one for key, one in self.learned.items() if one.reaches <= latest}
+        self.anew = {key: one for key, one in self.anew.items() if one.reaches <= latest}
+        alert_counts.drop_banks(tx, latest)
+        store.step_back(tx, latest, bucket_of(now) - BUCKET)
 
     def silent_feeds(self, tx: Transaction, now: datetime) -> list[SilentFeed]:
         """Feeds that are silent beyond their own rhythm, which is read anew every hour."""

@@ -39,6 +39,11 @@ class Learned:
     late: set[str] = field(default_factory=set)
     """Scopes of which stories came as back-fill so shortly before `until` that windows after it still hold them."""
 
+    @property
+    def reaches(self) -> datetime:
+        """The last bucket that it has taken in, or will have when it judges."""
+        return max(self.watch.at, self.until or self.watch.at)
+
 
 def begin(tx: Transaction, model: int, rule: Rule, markets: Markets, backfilled: int, now: datetime) -> Learned:
     """A watch that has the stored past before it, up to where buckets may still ring."""

@@ -28,6 +28,8 @@ SENTIMENTS: tuple[Sentiment, ...] = ("negative", "neutral", "positive")
 
 BUCKET = timedelta(minutes=5)
 """The finest grain of counting."""
+SKEW = timedelta(minutes=10)
+"""So far the clocks of two programs may be apart; what lies further ahead, a clock wrote that was set back since."""
 
 
 def bucket_of(at: datetime, size: timedelta = BUCKET) -> datetime:

@@ -17,7 +17,7 @@ from monitor.settings import Settings
 from monitor.store.engine import transaction
 from monitor.store.status import has_evaluated
 from monitor.types import BUCKET
-from tests.alert_world import BAD, FLAT, HOUSES, NOW, World, lived
+from tests.alert_world import BAD, FLAT, HOUSES, LEGAL_AT_C1, NOW, World, lived
 
 A_DAY = 288
 
@@ -67,6 +67,32 @@ def test_a_crisis_that_came_while_it_learned_rings_as_soon_as_it_has(world: Worl
     world.tick()
 
     assert world.told() == ["first"]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_that_was_ahead_and_was_corrected_stops_no_alarm(world: World, *, is_restarted: bool) -> None:
+    world.crisis("C2")
+    ticks_until_learned(world)
+    world.tick(minutes=10)
+    corrected = world.at + timedelta(minutes=10)
+    world.at += timedelta(hours=20)
+    ticks_until_learned(world)
+    world.tick(minutes=10)
+    assert world.rows("SELECT count(*) FROM detector_states") == [(1,)]
+    if is_restarted:
+        world.restart()
+
+    world.at = corrected
+    ticks_until_learned(world)
+    world.crisis("C1")
+    world.tick(minutes=5)
+    assert [scope for scope, phase in world.episodes()] == ["company:C2|topic:Legal | Regulation", LEGAL_AT_C1]
+
+    world.tick(minutes=30 * 60, step=60)
+    assert {phase for _, phase in world.episodes()} == {"closed"}
+    world.crisis("C2")
+    world.tick(minutes=5)
+    assert "open" in {phase for _, phase in world.episodes()}
 
 
 def test_while_a_richer_past_is_learned_anew_what_was_learned_before_still_rings(world: World) -> None:

@@ -150,6 +150,11 @@ def load_bank(tx: Transaction, model: int, series: str) -> tuple[bytes, int] | N
     return (bytes(row[0]), int(row[1])) if row else None
 
 
+def drop_banks(tx: Transaction, latest: datetime) -> None:
+    """Those that have taken in what comes after `latest`."""
+    tx.execute(text("DELETE FROM detector_states WHERE at > :latest"), {"latest": latest})
+
+
 def save_bank(tx: Transaction, model: int, series: str, at: datetime, bank: bytes, learned: int, now: datetime) -> None:
     tx.execute(
         text("""

@@ -116,6 +116,12 @@ def standings(tx: Transaction) -> dict[tuple[int, str], Standing]:
     return {(rule, scope): Standing(state_of(scope, state), number, at) for rule, scope, number, state, at in rows}
 
 
+def step_back(tx: Transaction, latest: datetime, to: datetime) -> None:
+    """Let machines that were stepped beyond `latest` go on after `to`."""
+    statement = text("UPDATE episode_states SET stepped_to = :to WHERE stepped_to > :latest")
+    tx.execute(statement, {"to": to, "latest": latest})
+
+
 _TIMES = ("start", "detected", "last_elevated")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from monitor.store.engine import Database, transaction
 from monitor.store.tables import feeds as table
-from monitor.types import Feed, FeedState
+from monitor.types import SKEW, Feed, FeedState
 
 REMEMBERED = (
     "etag",
@@ -33,14 +33,15 @@ STILL_ASKED = "(next_at IS NULL OR next_at > (SELECT max(asked_at) FROM feeds) -
 A host may ask for quiet for a day, and its other feeds are overdue meanwhile.
 """
 
-# Two workers that look at once skip each other's rows instead of waiting for them.
+# Two workers that look at once skip each other's rows instead of waiting for them. What was asked, or taken, at a time
+# that is still to come was so by a clock that was set back since.
 _TAKE = text(
     f"""
     UPDATE feeds SET claimed_by = :worker, claimed_until = :until
      WHERE name IN (
            SELECT name FROM feeds
-            WHERE name = ANY(:names) AND (next_at IS NULL OR next_at <= :now)
-              AND (claimed_until IS NULL OR claimed_until <= :now)
+            WHERE name = ANY(:names) AND (next_at IS NULL OR next_at <= :now OR asked_at > :ahead)
+              AND (claimed_until IS NULL OR claimed_until <= :now OR claimed_until > :claimed_ahead)
             ORDER BY next_at NULLS FIRST, name LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING name, {", ".join(REMEMBERED)}
     """  # noqa: S608  only our own column names are put in
@@ -86,7 +87,15 @@ class StoredFeedStates:
             connection.execute(statement, rows)
 
     def take(self, names: Iterable[str], limit: int, worker: str, now: datetime, lease: timedelta) -> list[FeedState]:
-        values = {"names": list(names), "limit": limit, "worker": worker, "now": now, "until": now + lease}
+        values = {
+            "names": list(names),
+            "limit": limit,
+            "worker": worker,
+            "now": now,
+            "until": now + lease,
+            "ahead": now + SKEW,
+            "claimed_ahead": now + lease + SKEW,
+        }
         with transaction(self._database) as connection:
             rows = connection.execute(_TAKE, values).mappings().all()
         return [_state(dict(row)) for row in rows]

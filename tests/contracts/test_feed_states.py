@@ -79,6 +79,22 @@ def test_a_taken_source_is_nobody_elses_until_saved_or_the_lease_ends(states: Fe
     assert state.etag == "right"
 
 
+def test_a_source_asked_by_a_clock_that_was_ahead_is_due_once_that_was_corrected(states: FeedStates) -> None:
+    states.register([feed("asked"), feed("taken")])
+    ahead = NOW + timedelta(hours=9)
+    assert len(states.take(["asked", "taken"], 2, "w1", ahead, LEASE)) == 2
+    states.save(FeedState(name="asked", asked_at=ahead, next_at=ahead + LEASE), "w1")
+    assert {one.name for one in states.take(["asked", "taken"], 2, "w1", NOW, LEASE)} == {"asked", "taken"}
+
+
+def test_another_s_clock_that_is_a_minute_ahead_makes_no_source_due(states: FeedStates) -> None:
+    states.register([feed("asked"), feed("taken")])
+    ahead = NOW + timedelta(minutes=1)
+    states.take(["asked", "taken"], 2, "w1", ahead, LEASE)
+    states.save(FeedState(name="asked", asked_at=ahead, next_at=ahead + LEASE), "w1")
+    assert states.take(["asked", "taken"], 2, "w2", NOW, LEASE) == []
+
+
 def test_workers_that_look_at_once_never_share_a_source(states: FeedStates) -> None:
     names = [f"s{number:02}" for number in range(40)]
     states.register([feed(name) for name in names])
