@@ -185,7 +185,7 @@ def environment(database: PrivateDatabase, topic: str) -> dict[str, str]:
 def endure(database: PrivateDatabase, broker: Broker, topic: str, messages: list[Outgoing], programs: Programs) -> None:
     """Publish, kill and restart until everything is through; then nothing may be missing or doubled."""
     chance = random.Random(os.environ.get("TOCSIN_TEST_SEED", "crash"))
-    expected = read([Message(TOPIC, 0, n, one.key, one.value, NOW) for n, one in enumerate(messages)])
+    expected = read([Message(TOPIC, 0, n, one.key, one.value) for n, one in enumerate(messages)])
     ids = {article.id for article in expected.articles}
     publisher = threading.Thread(target=publish_all, args=(broker, topic, messages))
     publisher.start()

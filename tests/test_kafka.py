@@ -7,7 +7,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaTimeoutError, MetadataEmptyBrokerList
 
 from monitor.app import connector
@@ -48,6 +48,25 @@ def test_a_topic_of_ours_takes_the_largest_message_that_the_codec_makes(kafka_se
     assert create_topic(connection, topic)
     broker = KafkaBroker(connection, topic, "group")
     broker.publish(topic, [Outgoing(b"k", b"x" * (LARGEST - 1))])
+    broker.close()
+
+
+def test_a_message_of_any_time_is_read(kafka_server: KafkaServer) -> None:
+    """Others' producers write microseconds, too; read as milliseconds they name no year. Kafka before 4 took them."""
+    connection, topic = connection_settings(kafka_server.address), f"odd-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(**connection)
+    as_before = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    admin.create_topics({topic: {"num_partitions": 1, "configs": as_before}})
+    admin.close()
+    producer = KafkaProducer(**connection)
+    for at in (1_764_547_200_000_000, 0, 1_764_547_200_000):
+        producer.send(topic, b"%d" % at, b"k", timestamp_ms=at)
+    producer.close()
+    broker = KafkaBroker(connection, topic, "group")
+    deadline, values = time.monotonic() + WAIT_S, list[bytes]()
+    while len(values) < 3:
+        assert time.monotonic() < deadline, values
+        values += [message.value for message in broker.poll(50, 0.5)]
     broker.close()
 
 

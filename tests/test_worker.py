@@ -129,7 +129,7 @@ def test_what_is_on_the_log_becomes_rows_dead_letters_and_counts(bench: Bench) -
 
 def test_read_names_why_each_message_is_refused_and_how_far_it_reaches() -> None:
     values = [encode(raw(1)).value, b"\x07", encode(raw(2, title=" ", body="")).value]
-    reading = read([Message(TOPIC, 3, 10 + n, b"", value, NOW) for n, value in enumerate(values)])
+    reading = read([Message(TOPIC, 3, 10 + n, b"", value) for n, value in enumerate(values)])
     assert [one.title for one in reading.articles] == [raw(1).title]
     assert ["unknown message version 7" in one.why.reason for one in reading.dead] == [True, False]
     assert reading.progress == [(TOPIC, 3, 12, raw(2).seen)]
@@ -139,7 +139,7 @@ def test_read_names_why_each_message_is_refused_and_how_far_it_reaches() -> None
 def test_a_time_that_no_database_could_give_back_makes_a_dead_letter(year: int) -> None:
     odd = datetime(year, 1, 1, tzinfo=UTC)
     for name in ("seen", "counted_at", "published"):
-        message = Message(TOPIC, 0, 1, b"", encode(raw(1, **{name: odd})).value, NOW)
+        message = Message(TOPIC, 0, 1, b"", encode(raw(1, **{name: odd})).value)
         assert "outside the years" in read([message]).dead[0].why.reason
 
 
@@ -156,7 +156,7 @@ def test_a_bad_deploy_stops_the_line_and_stores_and_skips_nothing(bench: Bench) 
 )
 def test_the_limit_is_half_of_the_last_200_and_at_least_50(good: int, bad: int, stops: bool) -> None:
     fine, poison = encode(raw(1)).value, b"\x09"
-    messages = [Message(TOPIC, 0, n, b"", fine if n < good else poison, NOW) for n in range(good + bad)]
+    messages = [Message(TOPIC, 0, n, b"", fine if n < good else poison) for n in range(good + bad)]
     limit, reading = DeadLimit(), read(messages)
     if stops:
         with pytest.raises(BadDeploy):
@@ -167,7 +167,7 @@ def test_the_limit_is_half_of_the_last_200_and_at_least_50(good: int, bad: int, 
 
 def test_dead_letters_retried_too_early_become_dead_letters_again_and_stop_nobody(bench: Bench) -> None:
     letters = [
-        (Message(TOPIC, n % 4, 1000 + n, b"k", b"\x09", NOW), Rejected("unknown message version 9")) for n in range(60)
+        (Message(TOPIC, n % 4, 1000 + n, b"k", b"\x09"), Rejected("unknown message version 9")) for n in range(60)
     ]
     save(bench.database, [], [DeadMessage(*letter) for letter in letters], [], NOW)
     retry(bench.database, to_retry(bench.database, (), everything=True), bench.connect(), NOW)
@@ -180,7 +180,7 @@ def test_dead_letters_retried_too_early_become_dead_letters_again_and_stop_nobod
 
 def test_an_address_that_ends_in_two_numbers_is_no_retried_letter() -> None:
     keys = [b"news.raw/3/17", b"https://wire.example/2026/12", b"news.raw/3/x", b"\xff/1/1"]
-    assert [was_retried(Message(TOPIC, 3, 10, key, b"", NOW)) for key in keys] == [True, False, False, False]
+    assert [was_retried(Message(TOPIC, 3, 10, key, b"")) for key in keys] == [True, False, False, False]
 
 
 @dataclass

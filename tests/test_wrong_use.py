@@ -170,6 +170,7 @@ CASES = [
     ),
     Case("status", WRONG, "no host:port", {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": "host"}),
     Case("status", WRONG, "no host:port", {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": "host:99999"}),
+    Case("status", WRONG, "no host:port", {"TOCSIN_BROKER": "kafka", "TOCSIN_KAFKA_SERVERS": "host:9²"}),
 ]
 
 

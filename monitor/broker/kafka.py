@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -102,14 +101,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]
                 break
             records = self._from_what_is_saved(self._look(limit, min(left, LOOK_S)))
         messages = [
-            Message(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.key or b"",
-                record.value or b"",
-                datetime.fromtimestamp(record.timestamp / 1000, UTC),
-            )
+            Message(record.topic, record.partition, record.offset, record.key or b"", record.value or b"")
             for batch in records.values()
             for record in batch
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -37,7 +38,8 @@ def connection_settings(
     found = [server.strip() for server in servers.split(",") if server.strip()]
     for server in found:
         host, _, port = server.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        # str.isdigit would take "²", and int() no 5,000 digits.
+        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
             raise UsageError(f"TOCSIN_KAFKA_SERVERS: {server!r} is no host:port")
     if security_protocol.startswith("SASL") and not (sasl_mechanism and username and password):
         raise UsageError(

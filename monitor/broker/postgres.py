@@ -40,7 +40,7 @@ _DRAW = text(
 )
 _COPY = 'COPY log_messages (topic, partition, "offset", key, value) FROM STDIN (FORMAT BINARY)'
 _FETCH = text(
-    'SELECT m.topic, m.partition, m."offset", m.key, m.value, m.at'
+    'SELECT m.topic, m.partition, m."offset", m.key, m.value'
     " FROM unnest(CAST(:partitions AS int[]), CAST(:offsets AS bigint[])) AS wanted(partition, first)"
     " CROSS JOIN LATERAL (SELECT * FROM log_messages WHERE topic = :topic AND partition = wanted.partition"
     ' AND "offset" >= wanted.first ORDER BY "offset" LIMIT :share) AS m'

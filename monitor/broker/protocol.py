@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 PARTITIONS = 4
@@ -26,8 +25,6 @@ class Message(NamedTuple):
     offset: int
     key: bytes
     value: bytes
-    at: datetime
-    """When it was appended."""
 
 
 class Broker(Protocol):

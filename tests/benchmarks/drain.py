@@ -104,7 +104,7 @@ class Alone(NamedTuple):
 
 
 def classifier_alone(classifier: Classifier, messages: Sequence[Outgoing], batch: int) -> Alone:
-    articles = read([Message(TOPIC, 0, n, *one, datetime.now(UTC)) for n, one in enumerate(messages)]).articles
+    articles = read([Message(TOPIC, 0, n, *one) for n, one in enumerate(messages)]).articles
     tagged = tag_many(articles, load_companies())
     judged(tagged[:64], classifier)
     begun, cpu = time.perf_counter(), time.process_time()

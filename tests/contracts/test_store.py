@@ -210,7 +210,7 @@ def test_two_workers_at_once_neither_split_stories_nor_deadlock(database: Databa
 
 
 def test_dead_letters_and_watermarks_are_part_of_the_transaction(database: Database) -> None:
-    message = Message("news.raw", 1, 7, b"k", b"\x09bad", NOW)
+    message = Message("news.raw", 1, 7, b"k", b"\x09bad")
     dead = [DeadMessage(message, Rejected("unknown version \x00 9"))]
     for _ in range(2):
         save(database, [], dead, [Progress("news.raw", 1, 7, None)], NOW)

@@ -129,7 +129,7 @@ def test_rescoring_adds_a_version_with_its_own_counts_and_changes_nothing_of_the
 
 def test_a_dead_letter_is_put_back_on_the_log_and_marked(database: Database, database_url: str) -> None:
     broker = PostgresBroker(database_url, "news.raw", "readers")
-    messages = [Message("news.raw", n, 5, b"", b"\x09%d" % n, NOW + timedelta(seconds=n)) for n in (2, 3)]
+    messages = [Message("news.raw", n, 5, b"", b"\x09%d" % n) for n in (2, 3)]
     save(database, [], [DeadMessage(one, Rejected("too new")) for one in messages], [], NOW)
     waiting = to_retry(database, [], everything=True)
     assert sorted(one.name for one in waiting) == ["news.raw/2/5", "news.raw/3/5"]
@@ -144,7 +144,7 @@ def test_a_dead_letter_is_put_back_on_the_log_and_marked(database: Database, dat
 
 
 def test_the_figures_say_what_is_on_the_log_in_the_tables_and_dead(database: Database) -> None:
-    dead = [DeadMessage(Message("news.raw", 0, 2, b"", b"", NOW), Rejected("empty"))]
+    dead = [DeadMessage(Message("news.raw", 0, 2, b"", b""), Rejected("empty"))]
     save(database, [judged(article(1)), judged(article(2))], dead, [Progress("news.raw", 0, 2, NOW)], NOW)
     assert numbers(database) == numbers(database, "news.raw") == (3, 2, 2, 1, "one", 0, 0)
     assert numbers(database, "other").read == 0
