@@ -139,6 +139,14 @@ def test_a_weekend_is_no_silence_of_a_feed_whose_gaps_know_none() -> None:
     assert silent_feeds([facts], monday + timedelta(hours=8)) != []
 
 
+def test_a_feed_that_never_answered_is_told_after_hours_and_holds_back_nothing() -> None:
+    never = feed(timedelta(0))._replace(ok_at=None, article_at=None, error="it answers 404")
+    (told,) = silent_feeds([never._replace(failures=6)], NOW)
+    assert (told.name, told.since, told.error) == ("quay", None, "it answers 404")
+    assert silent_feeds([never._replace(failures=5)], NOW) == [], "it may be added on a bad day"
+    assert missing([told], look(None, {}, [], NOW), NOW) == ()
+
+
 def test_a_feed_given_up_is_no_longer_waited_for() -> None:
     old, new = (silent_feeds([feed(length)], NOW) for length in (timedelta(days=4), timedelta(hours=16)))
     nothing = look(None, {}, [], NOW)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from monitor.alerts.message import (
 from monitor.alerts.notices import Notice
 
 LISTED = 25
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class WorkerAlive(Protocol):
@@ -92,18 +93,26 @@ def _list_line(notice: Notice, naming: Naming, behind: Sequence[Evidence]) -> Li
 
 def of_silent_feeds(feeds: Sequence[SilentFeed], naming: Naming) -> Message:
     """One message for all that have fallen silent, the longest first."""
-    ordered = sorted(feeds, key=lambda one: one.since)
-    title = f"Feed {ordered[0].name} is silent" if len(ordered) == 1 else f"{len(ordered)} feeds are silent"
+    ordered = sorted(feeds, key=lambda one: (one.since is None, one.since or EARLIEST))
+    was_there = ordered[0].since is not None
+    state = ("is silent" if len(ordered) == 1 else "are silent") if was_there else "never answered"
+    title = f"Feed {ordered[0].name} {state}" if len(ordered) == 1 else f"{len(ordered)} feeds {state}"
     lines = [_silence(one, naming) for one in ordered[:LISTED]]
     if len(ordered) > LISTED:
         rest = [one.name for one in ordered[LISTED:]]
         lines.append(f"{len(rest)} more: {', '.join(rest)}.")
-    kept_back = "Alarms go on; all-clears and alarms on the share of bad news wait."
+    kept_back = (
+        "Alarms go on; all-clears and alarms on the share of bad news wait."
+        if was_there
+        else "Look with: tocsin sources check URL. Mend its address, or take it off the list."
+    )
     link = page_of(naming.dashboard_url, "feeds")
     return Message(sort="notice", title=title, lines=tuple(lines), after=(kept_back,), link=link, zone=naming.zone)
 
 
 def _silence(feed: SilentFeed, naming: Naming) -> str:
+    if feed.since is None:
+        return f"{feed.name}: never answered since it was added; it says: {feed.error or 'nothing'}."
     at = clock(feed.since.astimezone(ZoneInfo(naming.zone)))
     says = f"it says: {feed.error}" if feed.error else "it answers, but has nothing new"
     return f"{feed.name}: last article {at}, seldom silent for more than {span(feed.usual)}; {says}."

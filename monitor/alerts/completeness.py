@@ -28,6 +28,8 @@ BEYOND = 1.5
 LEAST_WORTH = 5.0
 """A feed that would have brought fewer articles meanwhile may be silent by chance."""
 FAILURES = 3
+NEVER_ANSWERED = 6
+"""Failures of a feed that has never answered. The wait doubles with each: 2.5 hours at a cadence of 5 min."""
 GIVEN_UP = timedelta(days=3)
 """A feed that is silent for longer is no longer waited for: its absence has become normal."""
 
@@ -59,20 +61,23 @@ class SilentFeed(NamedTuple):
     """A feed that has been silent for longer than it ever is."""
 
     name: str
-    since: datetime
+    since: datetime | None
+    """None where it has never answered since it was added."""
     usual: timedelta
     error: str | None
 
 
 def silent_feeds(feeds: Sequence[FeedFacts], now: datetime, market: Market = EVERYWHERE) -> list[SilentFeed]:
-    """Those without news for longer than their own normal gap, or that cannot be reached."""
+    """Those without news for longer than their own normal gap, or that cannot be reached, or never could."""
     out = []
     for feed in feeds:
         last = feed.article_at or feed.ok_at
-        if last is None:
+        if last is None or feed.ok_at is None:
+            if feed.failures >= NEVER_ANSWERED:
+                out.append(SilentFeed(feed.name, None, UNKNOWN_SILENCE, feed.error))
             continue
         usual, is_long = _by_rhythm(feed, feed.rhythm, last, now, market) if feed.rhythm else _by_gaps(feed, last, now)
-        unreachable = feed.failures >= FAILURES and (feed.ok_at is None or now - feed.ok_at > 3 * feed.cadence)
+        unreachable = feed.failures >= FAILURES and now - feed.ok_at > 3 * feed.cadence
         if is_long or unreachable:
             out.append(SilentFeed(feed.name, last, usual, feed.error if feed.failures else None))
     return out
@@ -152,7 +157,9 @@ def _silence(feed: FeedFacts, last: datetime, now: datetime) -> timedelta:
 
 def missing(silent: Sequence[SilentFeed], backlog: Backlog, now: datetime) -> tuple[str, ...]:
     """What holds back all-clears, alarms on the share alone, and learning; in words."""
-    out = [f"{one.name} is silent since {_ago(now - one.since)}" for one in silent if now - one.since < GIVEN_UP]
+    # What never was there is no part of what is normal.
+    lasted = {one.name: now - one.since for one in silent if one.since is not None}
+    out = [f"{name} is silent since {_ago(length)}" for name, length in lasted.items() if length < GIVEN_UP]
     if len(out) > 3:
         out = [*out[:3], f"{len(out) - 3} more feeds are silent"]
     if backlog.behind is not None:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from monitor.alerts.completeness import FeedFacts, rhythm_of, silent_feeds
+from monitor.alerts.bulletins import of_silent_feeds
+from monitor.alerts.completeness import FeedFacts, SilentFeed, rhythm_of, silent_feeds
+from monitor.alerts.message import Naming
 from monitor.markets import load_markets
 
 NEW_YORK = load_markets("XNYS").default
@@ -83,3 +85,18 @@ def test_a_first_fetch_is_no_rhythm_and_two_weeks_are_needed() -> None:
     assert rhythm is not None
     assert rhythm.expected.max() < 15
     assert rhythm_of(hours[-50:], UNTIL, NEW_YORK) is None
+
+
+def test_a_feed_that_never_answered_is_told_in_words_of_its_own() -> None:
+    never = SilentFeed("quay", None, timedelta(days=1), "it answers 404")
+    alone = of_silent_feeds([never], Naming({}, "http://127.0.0.1:8501"))
+    assert alone.title == "Feed quay never answered"
+    assert alone.lines == ("quay: never answered since it was added; it says: it answers 404.",)
+    assert "all-clears" not in alone.after[0]
+    both = of_silent_feeds(
+        [never, SilentFeed("tape", datetime(2026, 11, 23, 14, tzinfo=UTC), timedelta(hours=1), None)],
+        Naming({}, "http://127.0.0.1:8501"),
+    )
+    assert both.title == "2 feeds are silent"
+    assert [line.split(":")[0] for line in both.lines] == ["tape", "quay"]
+    assert "all-clears" in both.after[0]
