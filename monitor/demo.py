@@ -6,6 +6,7 @@ the same programs that run in earnest.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -100,7 +101,7 @@ class Demo:
     _memory: Memory = field(default_factory=lambda: Memory())
 
     def run(self, *, exit_after_alert: bool) -> Report:
-        """Until the alert and WATCH_S more; without `exit_after_alert` until `stop`, which raises Stopped."""
+        """Until the alert, and as `watch` says after it. Stopped where `stop` is set before the alert."""
         self._start("worker")
         if self.dashboard_url:
             self._start("dashboard")
@@ -113,7 +114,11 @@ class Demo:
         with self._stream:
             self._await_calm()
             crisis_at, ticker = self._crisis(world)
-            told = self._await_alert(crisis_at, ticker)
+            return self.watch(crisis_at, self._await_alert(crisis_at, ticker), exit_after_alert=exit_after_alert)
+
+    def watch(self, crisis_at: datetime, told: datetime, *, exit_after_alert: bool) -> Report:
+        """What came of it: after WATCH_S more, without `exit_after_alert` after `stop`, which ends it at any time."""
+        with contextlib.suppress(Stopped):  # there is an alert to report
             self._wait(WATCH_S)
             report = self._report(crisis_at, told)
             self.console.print(
@@ -194,7 +199,7 @@ class Demo:
         end = None if seconds is None else time.monotonic() + seconds
         while True:
             if self.stop.is_set():
-                raise Stopped("the demo was stopped")
+                raise Stopped("the demo was stopped before its alert came; let it run on")
             self.programs.check()
             if self._stream:
                 self._stream.check()

@@ -44,7 +44,7 @@ def run_demo(
 ) -> None:
     """Everything on embedded parts, in `data_dir`/demo, whatever the live settings name.
 
-    TocsinError where a demo runs there already, or not exactly one alert came of it.
+    TocsinError where a demo runs there already, or not exactly one alert came of it, though it was asked for.
     """
     folder = settings.data_dir.resolve() / "demo"
     with only_one(
@@ -98,7 +98,7 @@ def _run(
     next_company: Callable[[AbstractSet[str]], str],
     wanted: Wanted,
 ) -> Report | None:
-    """The report; None where Ctrl-C ended it."""
+    """The report; None where Ctrl-C ended it before its alert, unless the alert or the report was asked for."""
     console = Console(stderr=True, highlight=False)
     stop = stopped_by_signals()
     with app.database_url(ours) as url, app.opened(url) as database, Programs(os.environ) as programs:
@@ -119,7 +119,10 @@ def _run(
         try:
             return demo.run(exit_after_alert=wanted.exit_after_alert)
         except Stopped:
-            console.print("stopping …")
+            if wanted.exit_after_alert or wanted.as_json:
+                raise
             return None
         finally:
+            if stop.is_set():
+                console.print("stopping …")
             broker.close()

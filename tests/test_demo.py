@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,7 +22,7 @@ from monitor.errors import TocsinError
 from monitor.processes import Programs
 from monitor.settings import Settings
 from monitor.store import status
-from monitor.store.engine import open_database
+from monitor.store.engine import Database, open_database
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 EPISODE = """
@@ -71,6 +72,36 @@ def test_its_world_is_its_own_whatever_the_live_settings_name(tmp_path: Path) ->
     assert not found.keys() & {"TOCSIN_DATABASE_URL", "TOCSIN_FEEDS", "TOCSIN_HEARTBEAT_URL"}
 
 
+@pytest.mark.parametrize("exit_after_alert", [False, True])
+def test_stopped_after_its_alert_it_reports_all_the_same(
+    database_url: str, tmp_path: Path, exit_after_alert: bool
+) -> None:
+    database = open_database(database_url)
+    with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
+        connection.execute("INSERT INTO incidents (id, started) VALUES ('e', %s)", [NOW])
+        connection.execute(EPISODE, {"scope": "company:C1", "now": NOW})
+    with Programs(os.environ) as programs:
+        demo = demo_of(tmp_path, database, programs)
+        demo.started = NOW - timedelta(minutes=1)
+        demo.stop.set()
+        report = demo.watch(NOW, NOW + timedelta(seconds=9), exit_after_alert=exit_after_alert)
+    database.dispose()
+    assert (report.episodes, report.crisis_to_notification_s) == (1, 9.0)
+
+
+def demo_of(folder: Path, database: Database, programs: Programs, **changed: Any) -> Demo:
+    parts: dict[str, Any] = {
+        "world": lambda _anchor: pytest.fail("no world is asked for"),
+        "company": next_crisis_company,
+        "model": "small",
+        "console": Console(quiet=True),
+        "dashboard_url": None,
+        "answers": lambda: False,
+        "show": None,
+    }
+    return Demo(folder=folder, database=database, programs=programs, **parts | changed)
+
+
 class Warming(BaseHTTPRequestHandler):
     """A dashboard that is not well before it was asked a third time."""
 
@@ -97,15 +128,10 @@ def test_the_browser_opens_once_the_dashboard_answers(warming: int, tmp_path: Pa
     opened: list[int] = []
     database = open_database("postgresql+psycopg:///never-asked")
     with Programs(os.environ) as programs:
-        demo = Demo(
-            folder=tmp_path,
-            database=database,
-            programs=programs,
-            world=lambda _anchor: pytest.fail("no world is asked for"),
-            company=next_crisis_company,
-            model="small",
-            console=Console(quiet=True),
-            dashboard_url="http://desk.example",
+        demo = demo_of(
+            tmp_path,
+            database,
+            programs,
             answers=lambda: is_healthy("127.0.0.1", warming),
             show=lambda url: opened.append(Warming.asked) if url == "http://desk.example" else None,
         )

@@ -230,13 +230,16 @@ def test_ctrl_c_ends_all_of_the_demo_and_only_fresh_wipes_it(tmp_path: Path) -> 
     del environment["TOCSIN_DATABASE_URL"]
     folder = tmp_path / "data" / "demo"
     worlds = []
-    for options in ((), ("--fresh",)):
+    for options, code in (
+        ((), 0),
+        (("--fresh", "--json", "--exit-after-alert"), 1),
+    ):  # no alert came that was asked for
         log = folder / "logs" / "worker.log"
         log.unlink(missing_ok=True)
         with Running(environment, tmp_path) as running:
             running.start("demo", "--headless", *options)
             running.wait(lambda log=log: log.exists() and (folder / "world.json").exists())
-            assert running.end("demo", signal.SIGINT) == 0, running.said()
+            assert running.end("demo", signal.SIGINT) == code, running.said()
         worlds.append((folder / "world.json").read_text())
     assert worlds[0] != worlds[1]
     embedded.wipe(folder)
