@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import Unavailable
 from monitor.patience import patiently
-from monitor.store.engine import NOT_SO, refusal
+from monitor.store.engine import CONNECT, KEEPALIVE, NOT_SO, refusal, set_session
 
 IDLE_S = 0.05  # between two looks at an empty log
 BALANCE_EVERY_S = 1.0
@@ -75,7 +75,9 @@ class PostgresBroker:
     """See protocol.Broker. For one thread; publishing alone takes no part in the group."""
 
     def __init__(self, url: str, topic: str, group: str) -> None:
-        self._engine: Engine = create_engine(url, pool_size=1, max_overflow=2, pool_pre_ping=True)
+        self._engine: Engine = create_engine(
+            url, pool_size=1, max_overflow=2, pool_pre_ping=True, connect_args=dict(CONNECT)
+        )
         self._topic, self._group = topic, group
         digest = zlib.crc32(f"{group}\n{topic}".encode())
         self._lock = digest - (1 << 32) if digest >= 1 << 31 else digest  # advisory locks take signed numbers
@@ -176,6 +178,7 @@ class PostgresBroker:
     def _join(self) -> Connection:
         if self._session is None:
             session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            set_session(session, KEEPALIVE)
             session.execute(text("SELECT pg_advisory_lock_shared(:lock, :members)"), self._locks())
             self._session, self._balanced_at = session, 0.0
         return self._session

@@ -12,10 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import TocsinError, Unavailable
 from monitor.patience import patiently
+from monitor.store.engine import CONNECT, set_session
 from monitor.store.locks import Lock
 
 ASK_EVERY_S = 5.0
 CHECK_EVERY_S = 2.0
+UNHEARD = "30s"
+"""Unasked for so long, the server gives the seat to another: the host of who holds it may have vanished."""
 
 
 class SeatLost(TocsinError):
@@ -51,11 +54,13 @@ class Seat:
 @contextmanager
 def candidacy(url: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[Seat]:
     """A seat to compete for; given up at the end. Unavailable where the database stays away, or `stopped` meanwhile."""
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5, "keepalives_idle": 10})
+    engine = create_engine(url, poolclass=NullPool, connect_args=dict(CONNECT))
 
     def connect() -> Connection:
         try:
-            return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            set_session(connection, {"idle_session_timeout": UNHEARD})
+            return connection
         except DBAPIError as error:
             raise Unavailable("the database doesn't answer; start it, or wait for it") from error
 

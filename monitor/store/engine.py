@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import Cursor
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from monitor.errors import TocsinError, Unavailable, UsageError
@@ -17,6 +18,27 @@ from monitor.store.locks import Lock
 
 Database = Engine
 """What the rooms outside hold; SQLAlchemy stays in monitor/store."""
+
+CONNECT: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+"""A server whose host vanished is away after half a minute: by itself the system would wait for a quarter of an hour,
+or for ever. On a Unix socket libpq leaves these aside."""
+KEEPALIVE: Mapping[str, str] = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "30s",
+}
+"""The same of the server, which holds locks for a program whose host vanished: by itself it does so for two hours."""
+_SET = text(
+    "SELECT set_config(name, CAST(:settings AS jsonb) ->> name, false) FROM pg_settings"
+    " WHERE CAST(:settings AS jsonb) ? name"
+)
 
 UNDEFINED_TABLE, UNDEFINED_COLUMN, NO_RIGHT = "42P01", "42703", "42501"
 
@@ -34,7 +56,7 @@ _NO_ENTRY = re.compile(
 def open_database(url: str) -> Database:
     """Connects on first use; good for several threads. UsageError where the URL names no server."""
     try:
-        return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args=dict(CONNECT))
     except (ArgumentError, ValueError) as error:  # said without the URL, which may hold a password
         raise UsageError(
             "TOCSIN_DATABASE_URL is no URL of a server; write postgresql+psycopg://user:password@host:port/name,"
@@ -79,6 +101,11 @@ def _is_refusal(error: BaseException) -> bool:
 
 def _state(error: BaseException) -> str:
     return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def set_session(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Settings of the server for this connection's life, as far as its version knows them."""
+    connection.execute(_SET, {"settings": json.dumps(dict(settings))})
 
 
 def lock(connection: Connection) -> Cursor[Any]:

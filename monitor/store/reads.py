@@ -14,7 +14,7 @@ from sqlalchemy import Engine, TextClause, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from monitor.errors import Unavailable
-from monitor.store.engine import refusal
+from monitor.store.engine import CONNECT, refusal
 from monitor.types import Kind
 
 StoredMinutes = Literal[5, 60, 1440]
@@ -70,7 +70,7 @@ def open_for_reading(url: str) -> Engine:
     """An engine that can't write and gives up on a query after ten seconds; connects on first use."""
     guard = "-c default_transaction_read_only=on -c statement_timeout=10000"
     return create_engine(
-        url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args={"options": guard, "connect_timeout": 5}
+        url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args={**CONNECT, "options": guard}
     )
 
 
