@@ -19,7 +19,7 @@ from ingest.log import patient
 from ingest.poller import Poller
 from ingest.states import MemoryStates
 from monitor.errors import Unavailable
-from monitor.types import Feed, FeedState, RawArticle
+from monitor.types import Feed, RawArticle
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CADENCE = timedelta(minutes=5)
@@ -238,15 +238,6 @@ def test_a_host_is_asked_one_thing_at_a_time_and_left_alone_when_it_asks_for_tha
     assert asked() == ["elsewhere"], "the other feed of the host that asked for an hour has to wait as well"
     bench.later(31)
     assert asked() == ["elsewhere", "polite"]
-
-
-def test_a_host_rests_no_longer_for_a_clock_that_was_set_back(server: Any, bench: Bench) -> None:
-    poller = bench.poller(source("a", server.serve("/a", rss("one"))))
-    poller.host_spacing = timedelta(seconds=1)
-    assert poller._next([])
-    poller.states.save(FeedState(name="a", asked_at=bench.at, next_at=bench.at), poller.worker)
-    bench.later(-9 * 60)
-    assert poller._next([])
 
 
 def test_two_pollers_share_the_sources_and_a_dead_ones_come_back(server: Any, bench: Bench) -> None:
