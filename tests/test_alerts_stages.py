@@ -261,6 +261,44 @@ def test_a_digest_in_quiet_hours_is_told_when_they_end(hours: dict[str, Any]) ->
     assert now == told_at(rule, NOW)
 
 
+QUIET = Rule(id=1, quiet=("08:00", "20:00"))
+TWO_RULES = {1: QUIET, 2: Rule(id=2)}
+
+
+@pytest.mark.parametrize("slow", [QUIET, Rule(id=1, digest="daily"), Rule(id=1, hours=("14:00", "17:00"))])
+def test_what_waits_for_its_hour_or_digest_silences_no_other_rule_of_the_same_event(slow: Rule) -> None:
+    rules = {1: slow, 2: Rule(id=2)}
+    ones = [notice(), notice(id="e2", rule=2, severity=3.0)]
+    answer = plan(ones, context(rules=rules))
+    assert said(answer) == [("e2", "console", "first")]
+    assert [one.notice.episode.id for one in answer.held] == ["e1"]
+    held = [Held(one, "silenced by ann", NOW) for one in ones]
+    assert said(release(held, context(rules=rules))) == [("e2", "console", "first")], "nor where a silence held both"
+
+
+def test_what_waited_is_told_only_where_it_is_still_news_to_its_reader() -> None:
+    due = plan([notice()], context(rules=TWO_RULES)).held
+    later = context(rules=TWO_RULES, now=due[0].until, told=[told()])
+    assert [one.why for one in release(due, later).withheld] == ["same event, told 03 Mar 09:00 UTC, not much worse"]
+    grown = [one._replace(notice=notice(peak=9.0)._replace(channel="console")) for one in due]
+    assert said(release(grown, later)) == [("e1", "console", "worse")]
+
+
+def test_changes_that_wait_for_a_digest_are_one_line_of_it() -> None:
+    rule, changes = Rule(id=1, digest="daily"), ("first", "worse", "closed")
+    held = [one for reason in changes for one in plan([notice(reason, phase="closed")], context(rule)).held]
+    assert len(held) == 3
+    assert said(release(held, context(rule, now=held[0].until))) == [("e1", "console", "first")]
+
+
+def test_a_digest_that_a_limit_held_comes_when_that_is_lifted_and_not_a_day_later() -> None:
+    rule = Rule(id=1, digest="daily")
+    full = {"console": [NOW] * LIMIT}
+    (held,) = release([Held(notice()._replace(channel="console"), "daily digest", NOW)], context(rule, sent=full)).held
+    assert held.until == NOW + timedelta(minutes=10)
+    assert said(release([held], context(rule, now=held.until))) == [("e1", "console", "first")]
+
+
 def test_what_two_reasons_held_and_one_moment_releases_is_all_told() -> None:
     def waited(id: str, why: str) -> Held:
         return Held(notice(id=id, incident=id)._replace(channel="console"), why, NOW)

@@ -17,13 +17,19 @@ def release(due: Sequence[Held], context: Context) -> Plan:
     """A digest's and a limit's notices as one list per channel, the rest one by one."""
     answer = Plan()
     left = _still_news(due, context, answer)
-    for stage in (inhibited, silenced, routed, deduped):
+    for stage in (inhibited, silenced, routed):
         left = stage(left, context, answer)
     whys = {(one.notice.episode.id, one.notice.channel): one.why for one in due}
-    digests = [one for one in left if whys.get((one.episode.id, one.channel), "").endswith("digest")]
-    left = in_hours(digests + gathered([one for one in left if one not in digests], context, answer), context, answer)
-    apart = [one for one in left if whys.get((one.episode.id, one.channel), "silenced").startswith(NOT_YET)]
-    together = [one for one in left if one not in apart]
+
+    def is_fresh(one: Notice) -> bool:
+        return whys.get((one.episode.id, one.channel), "silenced").startswith(NOT_YET)
+
+    # All else has waited for its digest, if its rule has one: a limit lasts minutes, not until the next.
+    new = gathered([one for one in left if is_fresh(one)], context, answer)
+    left = new + [one for one in left if not is_fresh(one)]
+    left = deduped(in_hours(left, context, answer), context, answer)
+    apart = [one for one in left if is_fresh(one)]
+    together = [one for one in left if not is_fresh(one)]
     lists: dict[str, list[Notice]] = {}
     for channel in dict.fromkeys(one.channel for one in together):
         mine = [one for one in together if one.channel == channel]

@@ -5,9 +5,9 @@ Nothing is dropped in silence: what a stage takes out is held until a time, or w
     inhibited   a rule that matters more rings for a scope that holds this one: asked again in a while
     silenced    somebody asked for silence here, until ...
     routed      one notice per channel that the rule names; where none of them is set up, every channel
-    deduped     by the log of what was told: first | worse | reminder | closed | unwatched
     gathered    into the next digest
     in hours    quiet hours and office hours of the rule's zone
+    deduped     by the log of what was told: first | worse | reminder | closed | unwatched
     limited     so many a channel in ten minutes; the rest in one message: "N more, here they are"
 """
 
@@ -116,9 +116,7 @@ def in_hours(notices: list[Notice], context: Context, answer: Plan) -> list[Noti
         rule = context.rules.get(one.episode.rule)
         until = rule and silent_until(rule, context.now, context.exchanges)
         if until:
-            # What a digest has gathered stays a digest's, whatever hours it waits for.
-            why = f"quiet hours, {rule.digest} digest" if rule and rule.digest else "quiet hours"
-            answer.held.append(Held(one, why, until))
+            answer.held.append(Held(one, "quiet hours", until))
         else:
             kept.append(one)
     return kept
@@ -154,4 +152,5 @@ def limited(notices: list[Notice], context: Context, answer: Plan) -> list[Notic
     return kept
 
 
-STAGES: tuple[Stage, ...] = (inhibited, silenced, routed, deduped, gathered, in_hours, limited)
+# The log is asked of what goes out now: who still waits was told nothing, and must silence nobody.
+STAGES: tuple[Stage, ...] = (inhibited, silenced, routed, gathered, in_hours, deduped, limited)
