@@ -53,6 +53,13 @@ def send_again() -> None:
     alert_data.forget_alerts()
 
 
+def dismiss() -> None:
+    """No message that was given up is named any more; each stays as not delivered."""
+    with engine.transaction(_database()) as tx:
+        given_up.dismiss(tx, who(), data.now())
+    alert_data.forget_alerts()
+
+
 def label(article: str, said: Sequence[tuple[Task, str, str | None]], origin: Origin = "correction") -> None:
     """Keep a person's labels; counts follow in the same transaction."""
     now = data.now()

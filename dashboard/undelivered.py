@@ -1,4 +1,4 @@
-"""Messages that no channel took: which, through what, why; and a way to send them again. Writes only through acts."""
+"""Messages that no channel took: which, through what, why; sent again or dismissed here. Writes only through acts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def warning() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Send again" if count == 1 else "Send all again", key="send-again"):
             parts.act(acts.send_again)
-        st.html(markup.note("Mend the channel first; it is tried for a day, then given up once more."), width="content")
+        if st.button("Dismiss" if count == 1 else "Dismiss all", key="dismiss", type="tertiary"):
+            parts.act(acts.dismiss)
+        st.html(markup.note("Mend the channel before you send again; that is tried for a day."), width="content")
 
 
 def _title(title: str, episode: str | None) -> str:

@@ -227,7 +227,7 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
             why = f"{newest[0].channel}: {newest[0].error or 'no reason given'}".replace("; ", ", ")
             raise TocsinError(
                 f"{count} could not be delivered, the last through {why}; "
-                "mend the channel, then `tocsin notify retry` or the dashboard's page Alerts"
+                "mend the channel, then `tocsin notify retry` (or `tocsin notify forget`), or use the page Alerts"
             )
         return "none was given up"
 

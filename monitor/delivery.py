@@ -112,7 +112,7 @@ class Postman:
 
     def _channel(self, name: str) -> Channel:
         if name not in self.channels:
-            raise NotifyFailed(f"channel {name!r} is no longer set up: name it in TOCSIN_NOTIFY")
+            raise NotifyFailed(f"channel {name!r} is no longer set up: name it in TOCSIN_NOTIFY", may_retry=False)
         return self.channels[name]
 
     def _failed(self, database: Database, letter: Letter, failure: NotifyFailed, now: datetime) -> None:

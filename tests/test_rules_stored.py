@@ -211,7 +211,7 @@ def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World,
     said = next(line for line in tocsin(world, tmp_path, "doctor").stdout.splitlines() if "messages:" in line)
     assert said == (
         "MEND messages: 1 could not be delivered, the last through desk: refused, see ***; "
-        "mend the channel, then `tocsin notify retry` or the dashboard's page Alerts"
+        "mend the channel, then `tocsin notify retry` (or `tocsin notify forget`), or use the page Alerts"
     )
     assert tocsin(world, tmp_path, "notify", "retry").stdout == "1 message will be sent again by `tocsin jobs`\n"
     assert "ok   messages: none was given up" in tocsin(world, tmp_path, "doctor").stdout
@@ -229,7 +229,9 @@ def test_what_was_given_up_and_dismissed_is_named_no_more_and_stays_undelivered(
     assert '"given_up": 0' in tocsin(world, tmp_path, "status", "--json").stdout
     with transaction(world.database) as tx:
         assert send_again(tx, "ann", world.at) == 0
-    assert world.rows("SELECT asked_by, gave_up_at IS NULL, sent_at FROM outbox") == [("ann", False, None)]
+        assert world.rows("SELECT asked_by, gave_up_at IS NULL, sent_at FROM outbox") == [("ann", False, None)]
+        assert outbox.post(tx, "gone", "k1", message, world.at), "the same thing may ring anew"
+        assert outbox.due(tx, world.at)
 
 
 def test_an_unknown_rule_is_answered_with_those_there_are(world: World) -> None:

@@ -38,6 +38,20 @@ def notify_retry() -> None:
     print(f"{count} message{'' if count == 1 else 's'} will be sent again by `tocsin jobs`")
 
 
+@notify_app.command("forget")
+def notify_forget() -> None:
+    """Dismiss what was given up: the doctor and the page Alerts name it no more."""
+    from monitor import app as wiring
+    from monitor.cli.shared import person
+    from monitor.store.engine import transaction
+    from monitor.store.given_up import dismiss
+
+    settings = start("notify", level="warning")
+    with wiring.database(settings) as database, transaction(database) as tx:
+        count = dismiss(tx, person(settings), datetime.now(UTC))
+    print(f"{count} message{'' if count == 1 else 's'} dismissed")
+
+
 @dead_app.command("list")
 def list_dead_letters(limit: Annotated[int, typer.Option(help="at most so many, newest first", min=1)] = 50) -> None:
     """One line each: where it lies on the log, when, why."""
@@ -75,7 +89,7 @@ def retry_dead_letters(
     with wiring.database_url(settings) as url, wiring.opened(url) as database:
         letters = dead_letters.to_retry(database, names or (), everything=everything)
         with wiring.asked_log(settings, url) as broker:
-            dead_letters.retry(database, letters, broker, datetime.now(UTC))
+            dead_letters.retry(database, letters, broker, settings.topic, datetime.now(UTC))
     print(f"{len(letters)} messages are on the log again")
 
 

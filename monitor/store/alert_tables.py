@@ -172,7 +172,8 @@ outbox = Table(
     _time("sent_at", nullable=True),
     _time("gave_up_at", nullable=True),
     Column("error", Text),
-    Column("asked_by", Text),  # who had it sent again after it was given up
+    Column("asked_by", Text),  # who had it sent again after it was given up, or dismissed it
+    _time("dismissed_at", nullable=True),  # given up, and nobody need hear of that any more
     Index("ix_outbox_waiting", "next_at", postgresql_where=text("sent_at IS NULL AND gave_up_at IS NULL")),
     Index("ix_outbox_episode", "episode"),
     Index("ix_outbox_channel_created_at", "channel", "created_at"),

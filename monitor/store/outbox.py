@@ -149,7 +149,8 @@ def post(tx: Transaction, channel: str, key: str, message: Message, now: datetim
         INSERT INTO outbox (key, channel, episode, message, created_at, attempts, next_at)
         VALUES (:key, :channel, :episode, CAST(:message AS jsonb), :now, 0, :now)
         ON CONFLICT (key) DO UPDATE SET message = excluded.message, created_at = excluded.created_at, attempts = 0,
-          next_at = excluded.next_at, gave_up_at = NULL, error = NULL WHERE outbox.gave_up_at IS NOT NULL""")
+          next_at = excluded.next_at, gave_up_at = NULL, dismissed_at = NULL, error = NULL
+          WHERE outbox.gave_up_at IS NOT NULL""")
     values = {
         "key": key,
         "channel": channel,

@@ -49,7 +49,7 @@ WITH told AS (SELECT channel, max(sent_at) AS at FROM outbox WHERE created_at > 
 SELECT o.channel, count(*) FILTER (WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL),
        (SELECT min(created_at) FROM refused WHERE channel = o.channel),
        (SELECT error FROM refused WHERE channel = o.channel ORDER BY id DESC LIMIT 1),
-       count(*) FILTER (WHERE o.gave_up_at IS NOT NULL), max(o.sent_at)
+       count(*) FILTER (WHERE o.gave_up_at IS NOT NULL AND o.dismissed_at IS NULL), max(o.sent_at)
 FROM outbox o WHERE created_at > :since GROUP BY o.channel ORDER BY o.channel"""
 
 

@@ -24,7 +24,7 @@ class Numbers(NamedTuple):
     model: str | None
     episodes_open: int
     given_up: int
-    """Messages that no channel took and that are tried no more; kept for 90 days."""
+    """Messages that no channel took and that are tried no more, until somebody has dismissed them; kept for 90 days."""
 
 
 class Since(NamedTuple):
@@ -47,7 +47,7 @@ SELECT (SELECT coalesce(sum("offset" + 1), 0) FROM watermarks WHERE CAST(:topic 
        (SELECT count(*) FROM dead_letters WHERE retried_at IS NULL),
        (SELECT m.version FROM services s JOIN models m ON m.id = s.model ORDER BY s.id DESC LIMIT 1),
        (SELECT count(*) FROM episodes WHERE phase <> 'closed'),
-       (SELECT count(*) FROM outbox WHERE gave_up_at IS NOT NULL)
+       (SELECT count(*) FROM outbox WHERE gave_up_at IS NOT NULL AND dismissed_at IS NULL)
 """)
 _SINCE = text("""
 SELECT (SELECT count(*) FROM articles WHERE stored_at >= :at),

@@ -274,6 +274,16 @@ def test_what_was_not_delivered_is_told_with_its_reason_and_sent_again(fresh: st
     assert "not delivered" not in words(page)
 
 
+def test_what_was_not_delivered_can_be_dismissed(fresh: str) -> None:
+    give_up(fresh, "desk", "HTTP 404")
+    give_up(fresh, "mail", "HTTP 404")
+    page = run_page("alerts")
+    press(page, "dismiss")
+    assert "not delivered" not in words(page)
+    assert rows(fresh, "SELECT DISTINCT asked_by, gave_up_at IS NULL FROM outbox") == [("grace", False)]
+    assert "given up" not in words(run_page("feeds"))
+
+
 def test_what_waits_to_be_told_says_why_and_until_when(fresh: str) -> None:
     with psycopg.connect(fresh) as connection:
         connection.execute(
