@@ -170,7 +170,7 @@ def test_dead_letters_retried_too_early_become_dead_letters_again_and_stop_nobod
         (Message(TOPIC, n % 4, 1000 + n, b"k", b"\x09"), Rejected("unknown message version 9")) for n in range(60)
     ]
     save(bench.database, [], [DeadMessage(*letter) for letter in letters], [], NOW)
-    retry(bench.database, to_retry(bench.database, (), everything=True), bench.connect(), NOW)
+    retry(bench.database, to_retry(bench.database, (), everything=True), bench.connect(), TOPIC, NOW)
     bench.publish([encode(raw(1))])
     with running(bench.worker()):
         bench.wait("SELECT count(*) FROM articles", [(1,)])

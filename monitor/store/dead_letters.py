@@ -17,10 +17,12 @@ _COLUMNS = 'topic, partition, "offset", payload, reason, at, retried_at'
 _NEWEST = text(f"SELECT {_COLUMNS} FROM dead_letters ORDER BY at DESC LIMIT :limit")  # noqa: S608
 _NAMED = text(
     f'SELECT {_COLUMNS} FROM dead_letters WHERE topic = :topic AND partition = :partition AND "offset" = :offset'  # noqa: S608
+    " ORDER BY retried_at IS NOT NULL, at DESC LIMIT 1"  # of a log that was made anew, another may lie where one lay
 )
 _WAITING = text(f"SELECT {_COLUMNS} FROM dead_letters WHERE retried_at IS NULL ORDER BY at")  # noqa: S608
 _RETRIED = text(
     'UPDATE dead_letters SET retried_at = :now WHERE topic = :topic AND partition = :partition AND "offset" = :offset'
+    " AND digest = md5(CAST(:payload AS bytea))"
 )
 _NAME = re.compile(r"(.+)/([0-9]{1,19})/([0-9]{1,19})")
 """str.isdigit would take "²", and int() no 5,000 digits."""
@@ -49,7 +51,7 @@ def newest(database: Database, limit: int) -> list[DeadLetter]:
 
 
 def named(database: Database, name: str) -> DeadLetter:
-    """UsageError where there is none of that name."""
+    """The newest of that name that waits, else the newest. UsageError where there is none."""
     if (parts := _NAME.fullmatch(name)) is None:
         raise UsageError(f"{name!r} names no message; write topic/partition/offset as `tocsin dead-letters list` does")
     with transaction(database) as connection:
@@ -70,13 +72,17 @@ def to_retry(database: Database, names: Sequence[str], *, everything: bool) -> l
         return [DeadLetter(*row) for row in connection.execute(_WAITING)]
 
 
-def retry(database: Database, letters: Sequence[DeadLetter], broker: Broker, now: datetime) -> None:
-    """Publish first, mark then: a crash between the two retries twice, which the article's id makes harmless."""
+def retry(database: Database, letters: Sequence[DeadLetter], broker: Broker, topic: str, now: datetime) -> None:
+    """Onto the topic that workers read, wherever a letter lay.
+
+    Publish first, mark then: a crash between the two retries twice, which the article's id makes harmless.
+    """
     for letter in letters:
-        broker.publish(letter.topic, [Outgoing(letter.name.encode(), letter.payload)])
+        key = f"{topic}/{letter.partition}/{letter.offset}"
+        broker.publish(topic, [Outgoing(key.encode(), letter.payload)])
         with transaction(database) as connection:
             where = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
-            connection.execute(_RETRIED, {"now": now, **where})
+            connection.execute(_RETRIED, {"now": now, **where, "payload": letter.payload})
 
 
 def was_retried(message: Message) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     DateTime,
     Float,
     ForeignKey,
@@ -243,7 +244,9 @@ dead_letters = Table(
     Column("reason", Text, nullable=False),
     _time("at"),
     _time("retried_at", nullable=True),
-    PrimaryKeyConstraint("topic", "partition", "offset"),
+    Column("digest", Text, Computed("md5(payload)", persisted=True), nullable=False),
+    # In a log that was made anew another message may lie where one lay before.
+    PrimaryKeyConstraint("topic", "partition", "offset", "digest"),
 )
 
 feeds = Table(

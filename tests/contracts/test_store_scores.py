@@ -12,7 +12,7 @@ from monitor.broker.protocol import Message
 from monitor.classifier.constant import ConstantClassifier
 from monitor.errors import UsageError
 from monitor.store.counts import recount
-from monitor.store.dead_letters import named, newest, retry, to_retry
+from monitor.store.dead_letters import named, newest, retry, to_retry, was_retried
 from monitor.store.engine import Database, transaction
 from monitor.store.labels import Label, add_labels, labels
 from monitor.store.models import register
@@ -133,7 +133,7 @@ def test_a_dead_letter_is_put_back_on_the_log_and_marked(database: Database, dat
     save(database, [], [DeadMessage(one, Rejected("too new")) for one in messages], [], NOW)
     waiting = to_retry(database, [], everything=True)
     assert sorted(one.name for one in waiting) == ["news.raw/2/5", "news.raw/3/5"]
-    retry(database, waiting, broker, NOW)
+    retry(database, waiting, broker, "news.raw", NOW)
     assert {one.value for one in broker.poll(9, 5)} == {b"\x092", b"\x093"}
     broker.close()
     assert to_retry(database, [], everything=True) == []
@@ -141,6 +141,35 @@ def test_a_dead_letter_is_put_back_on_the_log_and_marked(database: Database, dat
     assert named(database, "news.raw/2/5").payload == b"\x092"
     with pytest.raises(UsageError, match="no dead letter"):
         named(database, "news.raw/2/6")
+
+
+def test_a_dead_letter_of_a_topic_that_is_read_no_more_is_put_on_the_one_that_is(
+    database: Database, database_url: str
+) -> None:
+    letter = Message("news.old", 2, 5, b"", b"\x09old")
+    save(database, [], [DeadMessage(letter, Rejected("too new"))], [], NOW)
+    broker = PostgresBroker(database_url, "news.raw", "readers")
+    retry(database, [named(database, "news.old/2/5")], broker, "news.raw", NOW)
+    (again,) = broker.poll(9, 5)
+    broker.close()
+    assert again.value == b"\x09old"
+    assert was_retried(again)
+    assert to_retry(database, [], everything=True) == []
+
+
+def test_of_a_log_made_anew_a_dead_letter_is_kept_beside_the_one_that_lay_there(
+    database: Database, database_url: str
+) -> None:
+    for minute, payload in enumerate((b"old", b"new", b"new")):
+        message = DeadMessage(Message("news.raw", 0, 7, b"", payload), Rejected("too new"))
+        save(database, [], [message], [], NOW + timedelta(minutes=minute))
+    assert [one.payload for one in newest(database, 9)] == [b"new", b"old"], "a batch read again changes nothing"
+    broker = PostgresBroker(database_url, "news.raw", "readers")
+    for payload in (b"new", b"old"):
+        assert named(database, "news.raw/0/7").payload == payload
+        retry(database, to_retry(database, ["news.raw/0/7"], everything=False), broker, "news.raw", NOW)
+    broker.close()
+    assert to_retry(database, [], everything=True) == []
 
 
 def test_the_figures_say_what_is_on_the_log_in_the_tables_and_dead(database: Database) -> None:
