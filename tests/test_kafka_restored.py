@@ -39,6 +39,8 @@ pytestmark = pytest.mark.kafka
 @pytest.fixture
 def settings(kafka_server: KafkaServer, database_url: str) -> Settings:
     """A topic and a group of the test's own; the database has a model in service."""
+    if not kafka_server.can_restart:
+        pytest.skip("only Apache Kafka itself is sure to keep what is written beside an offset")
     topic = f"restored-{uuid.uuid4().hex[:8]}"
     create_topic(connection_settings(kafka_server.address), topic)
     with opened(database_url) as database:
