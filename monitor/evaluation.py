@@ -221,7 +221,7 @@ def _desk(
         behind=store.episode_stories(tx, now - RECENT),
         missing=missing,
         ask=lambda asked: store.evidence(
-            tx, model, rule.kinds, rule.sentiment, asked, families=rule.publishers, words=rule.text.split()
+            tx, model, rule.kinds, rule.sentiment, asked, families=rule.publishers, words=rule.text
         ),
         ripe=ripe,
         now=now,

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import text
 
@@ -19,7 +19,7 @@ from monitor.store import rules
 from monitor.store.engine import Database, open_database, transaction
 from monitor.store.models import ensure_service
 from monitor.store.save import save
-from monitor.types import Article, Classified, Judgement, Mention, Probabilities, TaggedArticle
+from monitor.types import Article, Classified, Judgement, Kind, Mention, Probabilities, TaggedArticle
 
 NOW = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 BAD, FLAT = Probabilities(0.9, 0.08, 0.02), Probabilities(0.05, 0.9, 0.05)
@@ -58,7 +58,7 @@ class World:
         article = Article(
             id=f"a{self.number:07d}",
             source=house,
-            kind="news",
+            kind=cast(Kind, more.get("kind", "news")),
             publisher=f"{house} Daily",
             family=house,
             title=f"{company or 'Markets'} {name}",

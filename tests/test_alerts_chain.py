@@ -105,6 +105,31 @@ def test_copies_of_one_story_are_one_story_and_ring_nothing(world: World) -> Non
     assert world.episodes() == []
 
 
+def test_a_story_told_as_news_and_as_report_counts_once_live_and_in_the_back_test(world: World) -> None:
+    for number in range(4):
+        headline = world.headline()
+        for place, kind in enumerate(("news", "report", "news", "report")):
+            house = HOUSES[(number + place) % 6]
+            world.save([world.article("C1", world.at, house, BAD, headline=headline, kind=kind)])
+    world.tick(10)
+    assert world.episodes() == [(LEGAL_AT_C1, "open")]
+    assert str(world.rows("SELECT message->'lines'->>0 FROM outbox")[0][0]).startswith("4 negative stories from 6")
+    assert world.rows("SELECT seen, cardinality(also) FROM episodes") == [(4, 3)]
+    (line,), _ = backtest_stored(world.database, 0.5, 90, world.at + timedelta(hours=1))
+    assert (line["scope"], line["seen"]) == (LEGAL_AT_C1, 4)
+
+
+def test_a_back_fill_of_another_kind_takes_no_story_from_an_alert(world: World) -> None:
+    reports = [world.article("C1", world.at, house, BAD, kind="report") for house in HOUSES]
+    earlier = world.at - timedelta(hours=2)
+    world.save(reports)
+    for one in reports:
+        headline = one.tagged.article.title.removeprefix("C1 ")
+        world.save([world.article("C1", earlier, "Quay", BAD, headline=headline, is_backfill=True)])
+    world.tick(5)
+    assert world.rows("SELECT scope, seen FROM episodes") == [(LEGAL_AT_C1, 6)]
+
+
 def test_one_publisher_alone_rings_nothing_until_others_join(world: World) -> None:
     world.crisis(stories=20, houses=["Harbour"])
     world.tick(5)

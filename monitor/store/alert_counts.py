@@ -9,11 +9,21 @@ from sqlalchemy import text
 
 from monitor.alerts.rules import Rule, narrows_stories
 from monitor.alerts.watch import Tally, steady_from
-from monitor.store.alerts import Transaction, column_of, escaped
+from monitor.store.alerts import TOLD_BEFORE, Transaction, column_of, holding
 from monitor.types import Sentiment
 
 LEAST_STORIES = 8
 """Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
+
+
+_AGAIN = f"""
+    UNION ALL
+    SELECT c.scope, c.at, -1, -c.{{marked}}::int, -(NOT c.is_backfill)::int,
+           -(c.{{marked}} AND NOT c.is_backfill)::int
+    FROM story_counts c JOIN heard ON heard.scope = c.scope JOIN stories ON stories.story = c.story
+    WHERE c.model = :model AND c.kind = ANY(:kinds) AND c.at >= :since AND c.at < :until
+      AND stories.articles > 1 AND {TOLD_BEFORE}"""  # noqa: S608 (a constant)
+"""What several kinds tell, taken out again; few stories are told twice at all."""
 
 
 def tallies(
@@ -26,17 +36,23 @@ def tallies(
     *,
     least_stories: int = 1,
 ) -> list[Tally]:
-    """Five-minute counts in [since, until), the kinds together, of scopes with `least_stories` or more there."""
+    """Five-minute counts in [since, until), the kinds together, of scopes with `least_stories` or more there.
+
+    Each kind has counts of its own: of their sum, the few stories that several tell are taken out again.
+    """
     statement = text(f"""
         WITH heard AS (
           SELECT scope FROM counts WHERE model = :model AND minutes = :coarse AND kind = ANY(:kinds)
              AND at >= date_bin(:width, :since, 'epoch') AND at < :until
-          GROUP BY scope HAVING sum(total) >= :least)
-        SELECT s.key, c.at, sum(c.total), sum(c.{column_of(sentiment)}), sum(c.total - c.backfilled),
-               sum({_live(sentiment)})
-        FROM counts c JOIN heard ON heard.scope = c.scope JOIN scopes s ON s.id = c.scope
-        WHERE c.model = :model AND c.minutes = 5 AND c.kind = ANY(:kinds) AND c.at >= :since AND c.at < :until
-        GROUP BY s.key, c.at""")  # noqa: S608 (columns from the two functions below)
+          GROUP BY scope HAVING sum(total) >= :least),
+        told AS (
+          SELECT c.scope, c.at, c.total, c.{column_of(sentiment)} AS marked, c.total - c.backfilled AS live,
+                 {_live(sentiment)} AS live_marked
+          FROM counts c JOIN heard ON heard.scope = c.scope
+          WHERE c.model = :model AND c.minutes = 5 AND c.kind = ANY(:kinds) AND c.at >= :since AND c.at < :until
+          {_AGAIN.format(marked=column_of(sentiment)) if len(kinds) > 1 else ""})
+        SELECT s.key, told.at, sum(total), sum(marked), sum(live), greatest(sum(live_marked), 0)
+        FROM told JOIN scopes s ON s.id = told.scope GROUP BY s.key, told.at""")  # noqa: S608 (columns and constants)
     values = {
         "model": model,
         "kinds": list(kinds),
@@ -45,6 +61,7 @@ def tallies(
         "least": least_stories,
         "coarse": 1440 if least_stories > 1 else 5,
         "width": timedelta(days=1) if least_stories > 1 else timedelta(minutes=5),
+        "words": [],
     }
     return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
 
@@ -58,26 +75,26 @@ def narrow_tallies(
     until: datetime,
     *,
     families: Sequence[str],
-    words: Sequence[str],
+    words: str,
 ) -> list[Tally]:
     """As `tallies`, of stories that name all `words` in their headline and are told by one of `families` alone."""
     statement = text(f"""
         SELECT s.key, c.at, count(*), count(*) FILTER (WHERE c.{column_of(sentiment)}),
                count(*) FILTER (WHERE NOT c.is_backfill),
                count(*) FILTER (WHERE c.{column_of(sentiment)} AND NOT c.is_backfill)
-        FROM articles a JOIN story_counts c ON c.article = a.id JOIN scopes s ON s.id = c.scope
+        FROM articles a JOIN story_counts c ON c.story = a.story AND c.article = a.id JOIN scopes s ON s.id = c.scope
         WHERE a.counted_at >= :since AND a.counted_at < :until AND c.model = :model AND c.kind = ANY(:kinds)
-          AND a.title ILIKE ALL(CAST(:words AS text[]))
+          AND NOT {TOLD_BEFORE} AND a.title ILIKE ALL(CAST(:words AS text[]))
           AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
                WHERE p.story = c.story AND p.family = ANY(:families)))
-        GROUP BY s.key, c.at""")  # noqa: S608 (a column name)
+        GROUP BY s.key, c.at""")  # noqa: S608 (a column name and a constant)
     values = {
         "model": model,
         "kinds": list(kinds),
         "since": since,
         "until": until,
         "families": list(families),
-        "words": [f"%{escaped(word)}%" for word in words],
+        "words": holding(words),
     }
     return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
 
@@ -95,7 +112,7 @@ def tallies_of(
             since,
             until,
             families=rule.publishers,
-            words=rule.text.split(),
+            words=rule.text,
         )
     return tallies(tx, model, rule.kinds, rule.sentiment, since, until, least_stories=least_stories)
 

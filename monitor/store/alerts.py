@@ -52,6 +52,15 @@ def column_of(sentiment: Sentiment) -> str:
     return "positive" if sentiment == "positive" else "negative"
 
 
+TOLD_BEFORE = """EXISTS (
+    SELECT 1 FROM story_counts e JOIN articles b ON b.id = e.article
+    WHERE e.story = c.story AND e.scope = c.scope AND e.model = c.model AND e.kind <> c.kind AND e.kind = ANY(:kinds)
+      AND (e.is_backfill, e.at, e.kind) < (c.is_backfill, c.at, c.kind)
+      AND b.title ILIKE ALL(CAST(:words AS text[])))"""
+"""Is row `c` of story_counts a story that another of the :kinds has told already? Together they count it once, by the
+first of them that came live, and of those only that name all :words."""
+
+
 def evidence(
     tx: Transaction,
     model: int,
@@ -60,11 +69,12 @@ def evidence(
     asked: Mapping[str, datetime],
     *,
     families: Sequence[str] = (),
-    words: Sequence[str] = (),
+    words: str = "",
 ) -> dict[str, tuple[Evidence, ...]]:
     """Per scope the distinct stories counted live since its time, newest first, with all their witnesses.
 
-    Of `families` and with all `words` only, where asked: the limit is on those, however many others are newer.
+    Of `families` and with all `words` in the headline only, where asked: the limit is on those, however many others
+    are newer.
     """
     if not asked:
         return {}
@@ -73,29 +83,25 @@ def evidence(
                ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
         FROM unnest(CAST(:keys AS text[]), CAST(:sinces AS timestamptz[])) AS want(key, since)
         JOIN scopes s ON s.key = want.key
-        JOIN LATERAL (SELECT sc.story, sc.article, sc.at, a.title, a.url, a.publisher, a.counted_at
-                      FROM story_counts sc JOIN articles a ON a.id = sc.article
-                      WHERE sc.scope = s.id AND sc.model = :model AND sc.at >= want.since AND sc.kind = ANY(:kinds)
-                        AND sc.{column_of(sentiment)} AND NOT sc.is_backfill
+        JOIN LATERAL (SELECT c.story, c.article, c.at, a.title, a.url, a.publisher, a.counted_at
+                      FROM story_counts c JOIN articles a ON a.id = c.article
+                      WHERE c.scope = s.id AND c.model = :model AND c.at >= want.since AND c.kind = ANY(:kinds)
+                        AND c.{column_of(sentiment)} AND NOT c.is_backfill AND NOT {TOLD_BEFORE}
                         AND a.title ILIKE ALL(CAST(:words AS text[]))
                         AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
-                             WHERE p.story = sc.story AND p.family = ANY(:families)))
-                      ORDER BY sc.at DESC LIMIT {EVIDENCE_LIMIT}) c ON true
-        ORDER BY want.key, c.at DESC""")  # noqa: S608 (a column name and a constant)
+                             WHERE p.story = c.story AND p.family = ANY(:families)))
+                      ORDER BY c.at DESC LIMIT {EVIDENCE_LIMIT}) c ON true
+        ORDER BY want.key, c.at DESC""")  # noqa: S608 (a column name and constants)
     values = {
         "keys": list(asked),
         "sinces": list(asked.values()),
         "model": model,
         "kinds": list(kinds),
         "families": list(families),
-        "words": [f"%{escaped(word)}%" for word in words],
+        "words": holding(words),
     }
     found: dict[str, list[Evidence]] = {key: [] for key in asked}
-    seen: set[tuple[str, str]] = set()
     for key, story, article, title, url, publisher, at, told_by in tx.execute(statement, values):
-        if (key, story) in seen:
-            continue
-        seen.add((key, story))
         one = Evidence(
             story=story, article=article, title=title, url=url, publisher=publisher, at=at, families=tuple(told_by)
         )
@@ -103,8 +109,10 @@ def evidence(
     return {key: tuple(stories) for key, stories in found.items()}
 
 
-def escaped(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+def holding(words: str) -> list[str]:
+    """The patterns, for ILIKE ALL, of a text that holds all these words."""
+    escaped = (word.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") for word in words.split())
+    return [f"%{word}%" for word in escaped]
 
 
 # --- episodes

@@ -13,7 +13,7 @@ from monitor.alerts.past import Past, Verdict, past_of
 from monitor.alerts.rules import Rule, watches
 from monitor.alerts.watch import HISTORY
 from monitor.store.alert_counts import LEAST_STORIES, steady_since, tallies_of
-from monitor.store.alerts import Transaction, column_of
+from monitor.store.alerts import TOLD_BEFORE, Transaction, column_of, holding
 from monitor.types import Scope, Sentiment, bucket_of
 
 
@@ -47,21 +47,20 @@ def past_stories(
                ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
         FROM story_counts c JOIN scopes s ON s.id = c.scope JOIN articles a ON a.id = c.article
         WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{column_of(sentiment)}
-          AND c.at >= :since AND c.at < :until ORDER BY a.counted_at, c.story""")  # noqa: S608 (a column name)
+          AND c.at >= :since AND c.at < :until AND a.title ILIKE ALL(CAST(:words AS text[])) AND NOT {TOLD_BEFORE}
+        ORDER BY a.counted_at, c.story""")  # noqa: S608 (a column name and a constant)
     values = {
         "model": model,
         "scopes": list(scopes),
         "kinds": list(rule.kinds),
         "since": since,
         "until": until,
+        "words": holding(rule.text),
     }
     found: dict[str, list[Evidence]] = {}
     same: dict[str, Evidence] = {}
-    words = [word.casefold() for word in rule.text.split()]
     for key, story, article, title, url, publisher, at, families in tx.execute(statement, values):
-        if (rule.publishers and not set(families) & set(rule.publishers)) or not all(
-            word in title.casefold() for word in words
-        ):
+        if rule.publishers and not set(families) & set(rule.publishers):
             continue
         one = same.setdefault(
             article,
