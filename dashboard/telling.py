@@ -39,7 +39,7 @@ def why(episode: Episode) -> str:
     if episode.volume_only:
         return "More stories than usual; their negative share is as usual."
     if episode.reason == "share":
-        return f"No more stories than usual, but far more of them {episode.sentiment}."
+        return f"A larger part of the stories than usual is {episode.sentiment}."
     return f"More {episode.sentiment} stories than usual."
 
 

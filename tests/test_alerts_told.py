@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +13,10 @@ from sqlalchemy import text
 from monitor.alerts.rules import Rule
 from monitor.store import outbox, rules
 from monitor.store.engine import transaction
-from tests.alert_world import BAD, HOUSES, World, lived
+from monitor.types import Probabilities
+from tests.alert_world import BAD, FLAT, HOUSES, World, lived
+
+GOOD = Probabilities(0.02, 0.08, 0.9)
 
 
 @pytest.fixture
@@ -20,6 +24,19 @@ def world(database_url: str) -> Iterator[World]:
     with lived(World(database_url)) as one:
         one.tick()
         yield one
+
+
+class Talk(World):
+    """Ten stories an hour about one company, four of them good."""
+
+    def history(self, days: int = 20) -> None:
+        begin, moods = self.at - timedelta(days=days), (GOOD, FLAT, GOOD, FLAT, FLAT)
+        self.save(
+            [
+                self.article("C1", begin + n * timedelta(minutes=6), HOUSES[n % 6], moods[n % 5], is_backfill=True)
+                for n in range(days * 240)
+            ]
+        )
 
 
 def dead_feed(world: World) -> None:
@@ -207,3 +224,21 @@ def test_a_rule_whose_channel_is_gone_from_the_settings_is_told_everywhere(world
     world.tick(5)
     assert world.told() == ["first"]
     assert "The rule's channel pager is not set up, so every channel hears of this." in world.out.getvalue()
+
+
+def test_an_alarm_on_the_share_says_no_more_than_the_share_tells(database_url: str) -> None:
+    with lived(Talk(database_url)) as world:
+        with transaction(world.database) as tx:
+            rules.save_rule(tx, Rule(id=1, shapes=("company",), sentiment="positive"), "ann", world.at)
+        world.tick()
+        for number in range(30):  # half as many stories as usual, all of them good
+            world.save([world.article("C1", world.at, HOUSES[number % 6], GOOD)])
+            world.tick(12)
+        ((first, why),) = world.rows(
+            "SELECT message->'lines'->>0, message->'lines'->>1 FROM outbox ORDER BY id LIMIT 1"
+        )
+        ((reason, seen, expected),) = world.rows("SELECT reason, seen, expected FROM episodes")
+    assert str(first).endswith("usual among as many stories: 1.6.")
+    assert str(why).endswith("A larger part of the stories than usual is positive.")
+    assert (reason, seen) == ("share", 30)
+    assert cast(float, expected) == pytest.approx(0.4 * 30, abs=2)

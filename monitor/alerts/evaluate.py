@@ -258,7 +258,8 @@ def _take(
         one = moved(known, state, behind)
         if state.is_running:
             passed = at - (before.stepped_to if before.state.is_running else known.ended or at)
-            one = replace(one, expected=one.expected + reading.recent_expected * (passed / RECENT))
+            lately = reading.recent_usual if one.reason == "share" else reading.recent_expected
+            one = replace(one, expected=one.expected + lately * (passed / RECENT))
         if change is not None and change.change in ("grew", "reopened"):
             one = replace(one, missing=tuple(desk.missing))
     into.episodes[one.id] = one

@@ -151,7 +151,8 @@ def _after(notice: Notice, naming: Naming) -> list[str]:
 
 
 def usual(episode: Episode) -> str:
-    return f"usual here in that time: {number(episode.expected)}"
+    among = "among as many stories" if episode.reason == "share" else "here in that time"
+    return f"usual {among}: {number(episode.expected)}"
 
 
 def number(expected: float) -> str:
@@ -160,7 +161,7 @@ def number(expected: float) -> str:
 
 def _reason(episode: Episode) -> str:
     if episode.reason == "share":
-        return "Not more stories than usual, but more of them are bad."
+        return f"A larger part of the stories than usual is {episode.sentiment}."
     return "More news altogether, in its usual mix." if episode.volume_only else ""
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 Reason = Literal["count", "share"]
-"""`count`: more negative stories than usual. `share`: no more stories than usual, but more of them negative."""
+"""`count`: more negative stories than usual. `share`: a larger part of them is negative, however many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,9 @@ class Reading:
     about once in `10 ** severity` weeks, so a budget of N a week asks for `severity >= -log10(N)`.
     `expected` and `seen` count negative stories over `since .. at`, both ends included.
     `recent_expected` and `recent_seen` are the same over the last hour or so: what is going on right now. They
-    fade; `hour_seen` is the exact sum of the hour that ends with this bucket.
+    fade; `hour_seen` is the exact sum of the hour that ends with this bucket. `recent_expected` goes by the count,
+    `recent_usual` by the share: as many negative stories as there usually are among so many. `expected` goes by
+    whichever is the reason.
     """
 
     scope: str
@@ -38,6 +40,7 @@ class Reading:
     elevated: bool = False
     """Is this bucket itself still above normal? Decides easing, all-clear and the episode's end."""
     recent_expected: float = 0.0
+    recent_usual: float = 0.0
     recent_seen: float = 0.0
     hour_seen: int = 0
     learning_days: float = 0.0

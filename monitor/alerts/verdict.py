@@ -42,6 +42,7 @@ class Surface:
     seen: Array
     since: Array
     recent_expected: Array
+    recent_usual: Array
     recent_seen: Array
     hour_seen: Array
     """Exact, where `recent_seen` fades."""
@@ -111,6 +112,7 @@ def judge(
         seen=so_far,
         since=np.where(so_far > 0, since, at[None]),
         recent_expected=evidence.normal[0, recent] / scale,
+        recent_usual=evidence.normal[1, recent] / scale,
         recent_seen=evidence.seen[0, recent] / scale,
         hour_seen=hour_seen,
         learning_days=learning_days,
