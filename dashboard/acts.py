@@ -17,10 +17,14 @@ from monitor.markets import load_markets
 from monitor.store import engine, given_up, outbox, rules, watchlists
 from monitor.store.labels import Label, Origin, Task, add_labels
 
+LONGEST_NAME = 100
+
 
 def who() -> str:
-    """The name written beside what is done."""
-    return data.settings().dashboard_user or getpass.getuser()
+    """The name written beside what is done: the reader's, where a login proxy in front says it."""
+    header = data.settings().dashboard_user_header
+    named = (st.context.headers.get(header) or "").strip()[:LONGEST_NAME] if header else ""
+    return named or data.settings().dashboard_user or getpass.getuser()
 
 
 def judge(episode: str, verdict: outbox.Verdict, note: str = "") -> None:

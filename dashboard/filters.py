@@ -93,6 +93,7 @@ class View:
 MOVERS_COMPARED = 30
 """Scopes with the most negative stories whose weeks before are read: the bound on what the movers cost."""
 SUMS_LENGTH = timedelta(days=30)
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOVERS_LENGTH = timedelta(days=7)
 """Longer windows show the movers of their last week: what is usual is known from the four weeks before."""
@@ -174,12 +175,14 @@ def stamp(at: datetime) -> str:
 
 
 def moment(value: str | None) -> datetime | None:
-    """The inverse of `stamp`, tolerant: None for what is no time."""
+    """The inverse of `stamp`, tolerant: None for what is no time of ours."""
     if not value:
         return None
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
+        return None
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:  # a window around it would leave the calendar
         return None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 

@@ -70,6 +70,12 @@ class Settings(BaseSettings):
         description="how readers of a message reach the dashboard; where it listens, if absent",
     )
     dashboard_user: str | None = Field(None, description="the name written beside what you do; default: the login name")
+    dashboard_user_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,100}$",
+        description="the request header in which your login proxy names the reader, for instance X-Forwarded-User; "
+        "only where the dashboard cannot be reached past that proxy",
+    )
     evaluate_every_s: float = Field(5.0, gt=0, le=5, description="how often open buckets are evaluated")
     market: str = Field(
         "XNYS", description="whose hours and holidays topics keep: an exchange's code, or 24/7 for none"

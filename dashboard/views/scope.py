@@ -67,7 +67,7 @@ def _index(service: Service, view: View, family: Family, words: str) -> None:
         parts.no_news(service, view)
         return
     ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INDEX]
-    st.html(markup.heading(words, f"by number of stories in {_stretch(view)}"))
+    st.html(markup.heading(words, _ranking(rows, ranked, view)))
     st.html(_split_table(ranked, view, by_company=family == "companies", width=320), width=900)
 
 
@@ -119,11 +119,17 @@ def _top(service: Service, view: View, scope: Scope) -> None:
 def _inside(service: Service, view: View, family: Family, of: str, words: str) -> None:
     rows = data.spans(service.model, family, view, of)
     ranked = sorted(rows, key=lambda span: (-span.total, span.scope))[:INSIDE]
-    st.html(markup.heading(words, f"by number of stories in {_stretch(view)}"))
+    st.html(markup.heading(words, _ranking(rows, ranked, view)))
     if ranked:
         st.html(_split_table(ranked, view, by_company=family == "companies of"))
     else:
         st.html(markup.empty("None in this window."))
+
+
+def _ranking(rows: Sequence[Span], shown: Sequence[Span], view: View) -> str:
+    """What the list is sorted by, and how much of it is shown where that is not all."""
+    words = f"by number of stories in {_stretch(view)}"
+    return words if len(shown) == len(rows) else f"the {len(shown)} busiest of {len(rows):,}, {words}"
 
 
 def _stretch(view: View) -> str:

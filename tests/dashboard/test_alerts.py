@@ -108,6 +108,19 @@ def test_acknowledging_says_who_and_takes_the_button_away(fresh: str) -> None:
     assert "seen by grace" in words(run_page("overview"))
 
 
+def test_a_login_proxy_says_who_reads(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = property(lambda _: {"X-Forwarded-User": " lin "})
+    monkeypatch.setattr(type(st.context), "headers", headers)
+    press(run_page("alerts"), USEFUL)
+    monkeypatch.setenv("TOCSIN_DASHBOARD_USER_HEADER", "X-Forwarded-User")
+    st.cache_resource.clear()
+    press(run_page("alerts"), NOISE)
+    assert rows(fresh, "SELECT who FROM feedback WHERE episode = 'c0ffee000001' ORDER BY id") == [
+        ("grace",),
+        ("lin",),
+    ], "a header is believed only where the setting names it"
+
+
 def test_the_newest_verdict_stands_and_the_older_one_is_kept(fresh: str) -> None:
     press(press(run_page("alerts"), NOISE), USEFUL)
     assert rows(fresh, "SELECT verdict FROM feedback WHERE episode = 'c0ffee000001' ORDER BY id") == [

@@ -55,6 +55,7 @@ def test_a_senseless_point_is_no_point(params: dict[str, str]) -> None:
 def test_a_time_without_zone_is_utc() -> None:
     assert moment("2026-03-10T09:07") == NOW
     assert moment("soon") is None
+    assert moment("0001-01-01") is moment("9999-12-31T23:59Z") is None
 
 
 def test_movers_of_a_long_window_are_those_of_its_last_week() -> None:

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import serve
 from dashboard.filters import stamp
+from dashboard.views import scope
 
 
 def ok(page: AppTest) -> str:
@@ -94,6 +95,12 @@ def test_weeks_without_a_story_count_for_what_is_usual(database_url: str, point_
     found = re.search(r">Stories<.*?usually ([0-9.]+)", words(run_page("scope", "company", company="NRVN")))
     assert found is not None
     assert float(found[1]) <= int(total[0] or 0) / 4 + 1
+
+
+def test_a_list_says_what_it_leaves_out(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "busiest of" not in ok(opened("scope", "company"))
+    monkeypatch.setattr(scope, "INDEX", 3)
+    assert "the 3 busiest of " in ok(run_page("scope", "company"))
 
 
 def test_a_senseless_url_shows_the_page_all_the_same(opened: Open) -> None:
