@@ -236,8 +236,9 @@ def _gather(desk: Desk, into: Judgement) -> None:
     for one in running:
         into.evidence[one.id] = stories.get(one.scope, ())
         state = desk.standings[one.scope].state
+        after = replace(moved(one, state, into.evidence[one.id]), missing=tuple(desk.missing))
         # It follows the version in service: under the one before, its curve would end with the flip.
-        if (after := replace(moved(one, state, into.evidence[one.id]), model=desk.model)) != one:
+        if (after := replace(after, model=desk.model)) != one:
             into.episodes[one.id] = after
 
 

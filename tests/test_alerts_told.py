@@ -157,6 +157,38 @@ def test_a_dead_feed_holds_back_the_all_clear_and_is_named_in_the_alarm(world: W
     assert world.told() == ["first", "closed"]
 
 
+def test_a_feed_that_died_makes_neither_a_reminder_nor_a_longer_story(world: World) -> None:
+    world.crisis()
+    world.tick(20)
+    dead_feed(world)
+    for hours in (6, 6, 16):
+        world.tick(60 * hours, step=15)
+        world.crisis(stories=1)
+    world.tick(20)
+    assert world.told() == ["first"]
+    ((phase, missing, seen, expected),) = world.rows("SELECT phase, missing[1], seen, expected FROM episodes")
+    assert (phase, seen) == ("easing", 12)
+    assert str(missing).startswith("quay is silent since")
+    assert cast(float, expected) < 0.5
+    with transaction(world.database) as tx:
+        tx.execute(text("UPDATE feeds SET ok_at = :at, article_at = :at, failures = 0"), {"at": world.at})
+    world.tick(10)
+    assert world.told() == ["first", "closed"]
+    ((line,),) = world.rows("SELECT message->'lines'->>0 FROM outbox ORDER BY id DESC LIMIT 1")
+    assert re.search(r"It ran from 3 Mar 10:00 UTC to 1\d:\d\d UTC: 12 negative stories", str(line)), line
+
+
+def test_a_night_of_quiet_ends_with_how_complete_the_data_are_then(world: World) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, Rule(id=1, quiet=("09:00", "10:30")), "ann", world.at)
+    world.crisis()
+    world.tick(5)
+    dead_feed(world)
+    world.tick(30)
+    ((after,),) = world.rows("SELECT message->'after' FROM outbox")
+    assert "quay is silent since" in str(after)
+
+
 def test_2500_matches_at_once_are_six_messages_that_list_them_all(world: World) -> None:
     with transaction(world.database) as tx:
         rules.save_rule(tx, Rule(id=1, shapes=("company",), min_stories=1, min_publishers=1), "ann", world.at)

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from monitor.alerts.readings import Reason
 from monitor.alerts.state import EpisodeState, Phase, Transition
-from monitor.types import Kind, Scope, Sentiment
+from monitor.types import BUCKET, Kind, Scope, Sentiment
 
 EXPLAINS = 0.7
 """A scope whose stories make so much of a wider scope's excess explains it: the wider one opens nothing."""
 RELATED = 0.3
 """Sharing so much of the smaller one's evidence, two episodes are one incident; if one scope lies in the other, one."""
+CALM: frozenset[Phase] = frozenset({"easing", "closed"})
 EVIDENCE_LIMIT = 200
 """Stories kept per episode; its counts go on."""
 
@@ -52,8 +53,9 @@ class Episode:
     opened_at: datetime
     ended: datetime | None
     expected: float
-    """Stories that are usual in the time in which `seen` were: while it runs, since `since`."""
+    """Stories that are usual in the time in which `seen` were."""
     seen: int
+    """Since `since`; once it calms down, up to the last abnormal bucket."""
     severity: float
     peak: float
     reason: Reason
@@ -243,12 +245,20 @@ def opened(
 
 
 def moved(episode: Episode, state: EpisodeState, evidence: Sequence[Evidence]) -> Episode:
-    """The episode after its machine has moved, with the evidence gathered so far."""
+    """The episode after its machine has moved, with the evidence gathered so far.
+
+    Once it calms down, what came after its last abnormal bucket is no part of it.
+    """
+    counted = len(evidence)
+    if state.phase in CALM and state.last_elevated and counted < EVIDENCE_LIMIT:
+        seen = sum(one.at < state.last_elevated + BUCKET for one in evidence)
+    else:
+        seen = max(episode.seen, counted)
     return replace(
         episode,
         phase=state.phase,
         ended=state.last_elevated if state.phase == "closed" else None,
-        seen=max(episode.seen, len(evidence)),
+        seen=seen,
         peak=max(episode.peak, state.peak),
         publishers=max(episode.publishers, len(witnesses(evidence))),
         reopened=state.reopened,

@@ -231,11 +231,16 @@ def _take(
     scope = reading.scope
     before = _standing(desk, into, scope) or Standing(EpisodeState(scope=scope), 0, at)
     state, change = step(before.state, reading, desk.levels)
+    passed = at - before.stepped_to
+    lately = reading.recent_usual if state.reason == "share" else reading.recent_expected
+    expected = before.state.lull + lately * (passed / RECENT)
+    goes_on = state.last_elevated == at
+    state = replace(state, lull=0.0 if goes_on or state.phase == "quiet" else expected)
     number = before.number + (change is not None and change.change == "opened")
     if state == before.state and change is None and state.phase == "quiet":
         return
     into.standings[scope] = Standing(state, number, max(at, before.stepped_to))
-    if change is not None and change.change == "forgotten":
+    if (change.change == "forgotten") if change else state.phase == "closed":
         return  # the machine may open a new episode; the old one stays as it closed
     behind = stories.get(scope, ())
     if change is not None and change.change == "opened":
@@ -255,11 +260,9 @@ def _take(
         known = _episode(desk, into, scope)
         if known is None:
             return
-        one = moved(known, state, behind)
-        if state.is_running:
-            passed = at - (before.stepped_to if before.state.is_running else known.ended or at)
-            lately = reading.recent_usual if one.reason == "share" else reading.recent_expected
-            one = replace(one, expected=one.expected + lately * (passed / RECENT))
+        one = moved(known, state, merged(into.evidence.get(known.id, ()), behind))
+        if goes_on:
+            one = replace(one, expected=one.expected + expected)
         if change is not None and change.change in ("grew", "reopened"):
             one = replace(one, missing=tuple(desk.missing))
     into.episodes[one.id] = one

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from monitor.alerts.chart import Chart
-from monitor.alerts.episodes import Episode, Evidence, witnesses
+from monitor.alerts.episodes import CALM, Episode, Evidence, witnesses
 from monitor.alerts.evaluate import ENDS
 from monitor.alerts.notices import Notice
 from monitor.types import Scope
@@ -75,6 +75,8 @@ class Naming(msgspec.Struct, frozen=True):
 def of_episode(notice: Notice, evidence: Sequence[Evidence], chart: Chart | None, naming: Naming) -> Message:
     """The message for one episode: what, how much, how rare, through what, how sure."""
     episode = notice.episode
+    if episode.phase in CALM:  # what came later is no part of it
+        evidence = sorted(evidence, key=lambda one: one.at)[: episode.seen]
     name = scope_name(episode.scope, naming.companies)
     stories = ranked(evidence)
     if notice.reason in ("worse", "reminder"):
@@ -146,7 +148,8 @@ def _after(notice: Notice, naming: Naming) -> list[str]:
             also = [scope_name(one, naming.companies) for one in episode.also[:4]]
             out.append(f"Rising through the same stories: {', '.join(also)}{' …' if len(episode.also) > 4 else ''}.")
         missing = "; ".join(episode.missing)
-        out.append(f"Data are incomplete, so it may be more: {missing}." if missing else "Data are complete.")
+        complete = "Data were complete." if episode.phase == "closed" else "Data are complete."
+        out.append(f"Data are incomplete, so it may be more: {missing}." if missing else complete)
     return [*out, notice.note] if notice.note else out
 
 

@@ -7,7 +7,7 @@ Production, the demo and `tocsin backtest` step this very machine.
     growing   the same again                                        -> growing  "grew"
     open      no bucket elevated                                    -> easing   "eased"
     easing    elevated and at the level again                       -> open     "resumed"
-    easing    quiet for `hold`                                      -> closed   "closed"
+    easing    quiet for `hold`, the data complete                   -> closed   "closed"
     closed    at the level again within `rearm`                     -> open     "reopened" (the same episode)
     closed    quiet for `rearm`                                     -> quiet    "forgotten"
 """
@@ -65,6 +65,8 @@ class EpisodeState:
     """The bucket whose data decided."""
     last_elevated: datetime | None = None
     """The last abnormal bucket so far: the episode's end once it closes."""
+    lull: float = 0.0
+    """Stories expected since then: part of the episode only if it goes on."""
     severity: float = 0.0
     """When detected."""
     peak: float = 0.0
@@ -137,7 +139,7 @@ def _from_quiet(state: EpisodeState, reading: Reading, levels: Levels) -> tuple[
 
 def _from_open(state: EpisodeState, reading: Reading, levels: Levels) -> tuple[Change | None, EpisodeState]:
     if not reading.elevated:
-        return ("eased", replace(state, phase="easing")) if reading.complete else (None, state)
+        return "eased", replace(state, phase="easing")
     grown = _is_growth(state, reading, levels)
     state = replace(state, last_elevated=reading.at, peak=max(state.peak, reading.severity))
     if not grown:

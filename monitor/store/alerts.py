@@ -240,7 +240,7 @@ def save_episodes(tx: Transaction, changed: Sequence[Episode], now: datetime) ->
 
 _COUNT_ALL = text("""
     UPDATE episodes SET seen = greatest(seen, (SELECT count(*) FROM episode_stories s WHERE s.episode = episodes.id))
-    WHERE id = ANY(:ids) AND seen >= :limit""")
+    WHERE id = ANY(:ids) AND seen >= :limit AND phase IN ('open', 'growing')""")
 """Of an episode with more stories than are asked for at once, those gathered before count, too."""
 
 

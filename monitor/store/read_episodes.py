@@ -116,9 +116,13 @@ def episode(engine: Engine, id: str) -> SeenEpisode | None:
 
 
 def evidence(engine: Engine, id: str, limit: int) -> tuple[int, list[str]]:
-    """How many articles are behind an episode, and the newest of them."""
+    """How many articles are behind an episode, and the newest of them; none that came after it calmed down."""
     statement = text(
-        "SELECT article, count(*) OVER () FROM episode_stories WHERE episode = :id ORDER BY at DESC LIMIT :limit"
+        """SELECT article, count(*) OVER () FROM (
+             SELECT s.article, s.at,
+                    e.phase IN ('open', 'growing') OR row_number() OVER (ORDER BY s.at) <= e.seen AS its
+             FROM episode_stories s JOIN episodes e ON e.id = s.episode WHERE e.id = :id) told
+           WHERE its ORDER BY at DESC LIMIT :limit"""
     )
     rows = read(engine, statement, {"id": id, "limit": limit})
     return (rows[0][1] if rows else 0), [row[0] for row in rows]
