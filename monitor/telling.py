@@ -92,13 +92,13 @@ def _message(tx: Transaction, notice: Notice, rule: Rule | None, readers: Reader
     companies = read_alerts.company_names(tx, [episode])
     naming = Naming(companies, readers.naming.dashboard_url, rule.zone if rule else "UTC")
     watch = readers.watch_of(rule, episode.model) if rule else None
-    return of_episode(notice, read_alerts.evidence_of(tx, episode.id), _chart(tx, notice, watch), naming)
+    return of_episode(notice, read_alerts.evidence_of(tx, episode.id), _chart(tx, notice, rule, watch), naming)
 
 
-def _chart(tx: Transaction, notice: Notice, watch: Watch | None) -> Chart:
+def _chart(tx: Transaction, notice: Notice, rule: Rule | None, watch: Watch | None) -> Chart:
     episode, until = notice.episode, bucket_of(notice.at) + BUCKET
     first, step = frame(episode.since, until)
-    counts = read_alerts.counts_of(tx, episode, first, until)
+    counts = read_alerts.counts_of(tx, episode, rule, first, until)
     steps = round((until - first) / step)
     known = usual(watch, episode.scope, first, step, steps) if watch else ()
     if not known:

@@ -14,7 +14,7 @@ from monitor.alerts.rules import Rule
 from monitor.backtest_command import backtest_stored, measure, trial_of
 from monitor.store import rules
 from monitor.store.engine import transaction
-from monitor.types import Probabilities
+from monitor.types import Kind, Probabilities
 from tests.alert_world import BAD, HOUSES, LEGAL_AT_C1, TOPICS, World, lived
 
 
@@ -189,6 +189,23 @@ def test_a_narrow_rule_rings_though_hundreds_of_other_stories_are_newer(world: W
     world.tick()
     assert world.episodes() == [("company:C1", "open")]
     assert world.rows("SELECT count(*) FROM episode_stories") == [(12,)]
+
+
+@pytest.mark.parametrize("kinds", [("news",), ("news", "report")])
+def test_a_chart_shows_the_stories_that_its_rule_counts(world: World, kinds: tuple[Kind, ...]) -> None:
+    with transaction(world.database) as tx:
+        rules.save_rule(tx, Rule(id=1, text="recall", shapes=("company",), kinds=kinds), "ann", world.at)
+    asked = [world.article("C1", world.at, HOUSES[i % 6], BAD, ending=" recall") for i in range(5)]
+    again = [
+        world.article("C1", world.at, "Quay", BAD, headline=one.tagged.article.title.removeprefix("C1 "), kind="report")
+        for one in asked
+    ]
+    world.save([*asked, *again])
+    world.crisis(stories=20)
+    world.tick(5)
+    ((line, seen),) = world.rows("SELECT message->'lines'->>0, message->'chart'->'seen' FROM outbox")
+    assert str(line).startswith("5 negative stories")
+    assert sum(cast(list[int], seen)) == 5
 
 
 def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_for(world: World) -> None:

@@ -16,6 +16,10 @@ LEAST_STORIES = 8
 """Scopes with fewer stories in the whole past begin as nobody's row, which amounts to the same."""
 
 
+_HEARD = """
+    SELECT scope FROM counts WHERE model = :model AND minutes = :coarse AND kind = ANY(:kinds)
+       AND at >= date_bin(:width, :since, 'epoch') AND at < :until
+    GROUP BY scope HAVING sum(total) >= :least"""
 _AGAIN = f"""
     UNION ALL
     SELECT c.scope, c.at, -1, -c.{{marked}}::int, -(NOT c.is_backfill)::int,
@@ -35,16 +39,14 @@ def tallies(
     until: datetime,
     *,
     least_stories: int = 1,
+    scope: str | None = None,
 ) -> list[Tally]:
-    """Five-minute counts in [since, until), the kinds together, of scopes with `least_stories` or more there.
+    """Five-minute counts in [since, until), the kinds together: of scopes with `least_stories` or more there, or of one.
 
     Each kind has counts of its own: of their sum, the few stories that several tell are taken out again.
     """
     statement = text(f"""
-        WITH heard AS (
-          SELECT scope FROM counts WHERE model = :model AND minutes = :coarse AND kind = ANY(:kinds)
-             AND at >= date_bin(:width, :since, 'epoch') AND at < :until
-          GROUP BY scope HAVING sum(total) >= :least),
+        WITH heard AS ({_HEARD if scope is None else "SELECT id AS scope FROM scopes WHERE key = :scope"}),
         told AS (
           SELECT c.scope, c.at, c.total, c.{column_of(sentiment)} AS marked, c.total - c.backfilled AS live,
                  {_live(sentiment)} AS live_marked
@@ -62,6 +64,7 @@ def tallies(
         "coarse": 1440 if least_stories > 1 else 5,
         "width": timedelta(days=1) if least_stories > 1 else timedelta(minutes=5),
         "words": [],
+        "scope": scope,
     }
     return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
 
@@ -76,6 +79,7 @@ def narrow_tallies(
     *,
     families: Sequence[str],
     words: str,
+    scope: str | None = None,
 ) -> list[Tally]:
     """As `tallies`, of stories that name all `words` in their headline and are told by one of `families` alone."""
     statement = text(f"""
@@ -87,6 +91,7 @@ def narrow_tallies(
           AND NOT {TOLD_BEFORE} AND a.title ILIKE ALL(CAST(:words AS text[]))
           AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
                WHERE p.story = c.story AND p.family = ANY(:families)))
+          {"" if scope is None else "AND s.key = :scope"}
         GROUP BY s.key, c.at""")  # noqa: S608 (a column name and a constant)
     values = {
         "model": model,
@@ -95,14 +100,22 @@ def narrow_tallies(
         "until": until,
         "families": list(families),
         "words": holding(words),
+        "scope": scope,
     }
     return [Tally(key, at, *map(int, sums)) for key, at, *sums in tx.execute(statement, values)]
 
 
 def tallies_of(
-    tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime, *, least_stories: int = 1
+    tx: Transaction,
+    model: int,
+    rule: Rule,
+    since: datetime,
+    until: datetime,
+    *,
+    least_stories: int = 1,
+    scope: str | None = None,
 ) -> list[Tally]:
-    """What a rule counts: whole scopes, or of them the stories that it asks for."""
+    """What a rule counts: whole scopes, or of them the stories that it asks for; of all scopes, or of one."""
     if narrows_stories(rule):
         return narrow_tallies(
             tx,
@@ -113,8 +126,9 @@ def tallies_of(
             until,
             families=rule.publishers,
             words=rule.text,
+            scope=scope,
         )
-    return tallies(tx, model, rule.kinds, rule.sentiment, since, until, least_stories=least_stories)
+    return tallies(tx, model, rule.kinds, rule.sentiment, since, until, least_stories=least_stories, scope=scope)
 
 
 def scopes_heard(tx: Transaction, model: int, rule: Rule, since: datetime, until: datetime) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -10,7 +11,9 @@ from sqlalchemy import text
 from monitor.alerts.backlog import Progress
 from monitor.alerts.completeness import FeedFacts, Rhythm
 from monitor.alerts.episodes import Episode, Evidence
-from monitor.store.alerts import EPISODE_COLUMNS, Transaction, column_of, episode_of
+from monitor.alerts.rules import Rule
+from monitor.store.alert_counts import tallies_of
+from monitor.store.alerts import EPISODE_COLUMNS, Transaction, episode_of
 from monitor.store.feeds import STILL_ASKED
 from monitor.types import Scope
 
@@ -69,20 +72,12 @@ def to_remind(tx: Transaction, now: datetime, after: timedelta) -> list[Episode]
     return [episode_of(row) for row in tx.execute(statement, {"before": now - after})]
 
 
-def counts_of(tx: Transaction, episode: Episode, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
-    """The episode's stories per five-minute bucket."""
-    statement = text(f"""
-        SELECT at, sum({column_of(episode.sentiment)}) FROM counts
-        WHERE model = :model AND minutes = 5 AND scope = (SELECT id FROM scopes WHERE key = :scope)
-          AND kind = ANY(:kinds) AND at >= :since AND at < :until GROUP BY at ORDER BY at""")  # noqa: S608 (a column)
-    values = {
-        "model": episode.model,
-        "scope": episode.scope,
-        "kinds": list(episode.kinds),
-        "since": since,
-        "until": until,
-    }
-    return [(at, int(stories)) for at, stories in tx.execute(statement, values)]
+def counts_of(
+    tx: Transaction, episode: Episode, rule: Rule | None, since: datetime, until: datetime
+) -> list[tuple[datetime, int]]:
+    """The episode's stories per five-minute bucket, as its rule counts them; where that is deleted, the scope's."""
+    asked = replace(rule or Rule(), kinds=episode.kinds, sentiment=episode.sentiment)
+    return [(one.at, one.marked) for one in tallies_of(tx, episode.model, asked, since, until, scope=episode.scope)]
 
 
 def evidence_of(tx: Transaction, episode: str) -> list[Evidence]:
