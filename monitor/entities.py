@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ahocorasick
 
@@ -49,6 +50,7 @@ _TICKER = re.compile(
 )
 _LISTED = re.compile(r"(?:,|,? and| &) ")
 """Between two of a kind: "Apple, Microsoft lead", "Visa and Mastercard"."""
+_HOMES = {"France": "XPAR", "Germany": "XFRA", "United States": "XNYS"}
 _SHORTEST_NAME = 3
 _SHORT_NAMES = frozenset(("BP", "GE", "GM", "HP"))
 """Shorter ones that stand for their company wherever they are capitals."""
@@ -63,6 +65,8 @@ class Company:
     ticker: str | None
     names: tuple[str, ...]
     tickers: tuple[str, ...] = ()
+    market: str = ""
+    """Code of the exchange that it is listed on, where that is known and no suffix of its key says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +184,28 @@ class Companies:
 
 def load_companies(watchlist: Path | None = None) -> Companies:
     """The listed companies of the large indices, and the watch-list above them. UsageError for a bad watch-list."""
-    with NAMES.open("rb") as file:
-        written = tomllib.load(file)
+    written = _written()
     rules = {
         name.lower(): Rule(frozenset(rule.get("after", ())), frozenset(rule.get("before", ())))
         for name, rule in written["words"].items()
     }
-    found = _listed(written["aliases"], written["renamed"], frozenset(written["ordinary"]))
     # Last, since the last one has a name that two go by: Merck is the American one.
-    listed = sorted(found, key=lambda company: company.ticker in written["aliases"])
+    listed = sorted(listed_companies(), key=lambda company: company.ticker in written["aliases"])
     companies = [*read_watchlist(INDIA), *read_watchlist(WORLD), *listed]
     if watchlist is not None:
         companies += read_watchlist(watchlist)
     return Companies(companies, rules, written["given"], written["only"])
+
+
+def listed_companies() -> list[Company]:
+    """Those of the large indices."""
+    written = _written()
+    return list(_listed(written["aliases"], written["renamed"], frozenset(written["ordinary"])))
+
+
+def _written() -> dict[str, Any]:
+    with NAMES.open("rb") as file:
+        return tomllib.load(file)
 
 
 def read_watchlist(path: Path) -> list[Company]:
@@ -246,6 +259,7 @@ def _listed(
             ticker,
             tuple(dict.fromkeys(names)),
             (ticker, *tickers, *(old for old, new in renamed.items() if new == ticker)),
+            "XNYS" if tickers else _market(stock),
         )
 
 
@@ -266,6 +280,12 @@ def _american_tickers(stock: Mapping[str, object]) -> list[str]:
         if exchange in ("NYSE", "NASDAQ", "NYSEARCA", "NYSEAMERICAN") and ticker:
             found.append(ticker)
     return found
+
+
+def _market(stock: Mapping[str, object]) -> str:
+    """Where it has no listing there, it is American all the same whose ticker names no exchange."""
+    symbols = [str(symbol.get("google") or ":") for symbol in stock.get("symbols") or ()]  # type: ignore[attr-defined]
+    return "XNYS" if any(":" not in symbol for symbol in symbols) else _HOMES.get(str(stock.get("country")), "")
 
 
 def _short_names(name: str) -> tuple[str, ...]:

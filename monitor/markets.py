@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from monitor.alerts.calendar import ANYWHERE, EVERYWHERE, Market, Markets
-from monitor.entities import INDIA, read_watchlist
+from monitor.entities import INDIA, WORLD, listed_companies, read_watchlist
 from monitor.errors import UsageError
 
 MUMBAI = "XBOM"
@@ -19,9 +19,11 @@ SUFFIXES = {
     "AS": "XAMS",
     "BO": MUMBAI,
     "BR": "XBRU",
+    "CO": "XCSE",
     "DE": "XFRA",
     "HE": "XHEL",
     "HK": "XHKG",
+    "KS": "XKRX",
     "L": "XLON",
     "MC": "XMAD",
     "MI": "XMIL",
@@ -35,17 +37,20 @@ SUFFIXES = {
 """What follows the dot of a company's key -> its exchange."""
 
 
-class _BySuffix(Mapping[str, Market]):
-    """Loads an exchange when a company is first listed there."""
+class _Listed(Mapping[str, Market]):
+    """By codes of exchanges; loads an exchange when somebody is first listed there."""
 
-    def __getitem__(self, suffix: str) -> Market:
-        return _market(SUFFIXES[suffix])
+    def __init__(self, codes: Mapping[str, str]) -> None:
+        self._codes = codes
+
+    def __getitem__(self, name: str) -> Market:
+        return _market(self._codes[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(SUFFIXES)
+        return iter(self._codes)
 
     def __len__(self) -> int:
-        return len(SUFFIXES)
+        return len(self._codes)
 
 
 @cache
@@ -56,8 +61,16 @@ def load_markets(default: str) -> Markets:
     """
     if default == EVERYWHERE.name:
         return ANYWHERE
-    mumbai = dict.fromkeys((one.company for one in read_watchlist(INDIA)), _market(MUMBAI))
-    return Markets(default=_market(default), by_company=mumbai, by_suffix=_BySuffix())
+    codes = {one.company: one.market for one in listed_companies() if one.market and not _says(one.company)}
+    # Written by hand, the others' keys without a suffix are their tickers in New York.
+    codes |= {one.company: "XNYS" for one in read_watchlist(WORLD) if not _says(one.company)}
+    codes |= dict.fromkeys((one.company for one in read_watchlist(INDIA)), MUMBAI)
+    return Markets(default=_market(default), by_company=_Listed(codes), by_suffix=_Listed(SUFFIXES))
+
+
+def _says(company: str) -> bool:
+    """Does the key itself say where?"""
+    return "." in company and company.rpartition(".")[2] in SUFFIXES
 
 
 def exchange(code: str) -> Market:

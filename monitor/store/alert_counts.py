@@ -41,7 +41,7 @@ def tallies(
     least_stories: int = 1,
     scope: str | None = None,
 ) -> list[Tally]:
-    """Five-minute counts in [since, until), the kinds together: of scopes with `least_stories` or more there, or of one.
+    """Five-minute counts in [since, until), the kinds together: of scopes with `least_stories` or more, or of one.
 
     Each kind has counts of its own: of their sum, the few stories that several tell are taken out again.
     """

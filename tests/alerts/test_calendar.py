@@ -42,6 +42,24 @@ def test_a_company_lives_by_its_listing_and_all_else_by_the_default(scope: str, 
     assert load_markets("XNYS").of(scope).name == market
 
 
+@pytest.mark.parametrize(
+    ("scope", "market"),
+    [
+        ("company:AAPL", "XNYS"),
+        ("company:AOS", "XNYS"),  # of whose exchange the list says nothing
+        ("company:BRK.B|topic:Earnings", "XNYS"),
+        ("company:SNAP", "XNYS"),
+        ("company:1U1", "XFRA"),
+        ("company:MAERSK-B.CO", "XCSE"),
+        ("company:WIPRO", "XBOM"),
+        ("company:Some Private House Ltd.", "XLON"),
+        ("all", "XLON"),
+    ],
+)
+def test_an_american_company_keeps_new_yorks_hours_wherever_the_default_lies(scope: str, market: str) -> None:
+    assert load_markets("XLON").of(scope).name == market
+
+
 def test_without_a_market_everything_is_utc_and_an_unknown_one_is_refused_with_the_mend() -> None:
     assert load_markets("24/7").of("company:SAP.DE") == EVERYWHERE
     with pytest.raises(UsageError, match="XNYS"):
