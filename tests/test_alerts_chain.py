@@ -226,6 +226,22 @@ def test_the_first_message_counts_every_story_that_it_shows(world: World) -> Non
     assert len(cast(list[object], shown)) == 5
 
 
+def test_a_back_test_hears_a_witness_when_it_told_and_not_before(world: World) -> None:
+    alone = [world.article("C1", world.at, "Harbour", BAD) for _ in range(12)]
+    world.save(alone)
+    world.tick(60 * 8, step=30)
+    for one in alone:
+        headline = one.tagged.article.title.removeprefix("C1 ")
+        world.save([world.article("C1", world.at, house, BAD, headline=headline) for house in HOUSES[1:4]])
+    world.tick(10)
+    assert world.episodes() == []
+    assert backtest_stored(world.database, 0.5, 90, world.at + timedelta(hours=1))[0] == []
+    world.crisis("C2")
+    world.tick(10)
+    (line,), _ = backtest_stored(world.database, 0.5, 90, world.at + timedelta(hours=1))
+    assert (line["scope"], line["publishers"]) == ("company:C2|topic:Legal | Regulation", 6)
+
+
 def test_a_back_test_of_the_last_day_knows_what_was_normal_before_it(world: World) -> None:
     world.crisis()
     world.tick(10)

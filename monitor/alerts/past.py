@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import inf
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,8 @@ class Past:
     """From REMEMBERED before `since` on, where so much is known."""
     stories: Mapping[str, Sequence[Evidence]]
     """Per scope, oldest first."""
+    told: Mapping[str, Sequence[tuple[datetime, str]]] = field(default_factory=dict)
+    """By story, where it has several articles: when each witness told it first."""
 
     @property
     def weeks(self) -> float:
@@ -108,6 +111,7 @@ def past_of(
     markets: Markets = ANYWHERE,
     *,
     begin: datetime | None = None,
+    told: Mapping[str, Sequence[tuple[datetime, str]]] = MappingProxyType({}),
 ) -> Past:
     """Run the detector over the past once, back-fills as if they had come live.
 
@@ -126,7 +130,7 @@ def past_of(
         part = _between(ordered, known.at, stop)
         known, seen = watch.glance(known, [_as_live(one) for one in part], stop)
         kept += [one for one in _loud(rule, seen, may, floor, follow) if one[0] >= since - REMEMBERED]
-    return Past(rule, len(watched), since, until, kept, stories)
+    return Past(rule, len(watched), since, until, kept, stories, told)
 
 
 def _between(ordered: Sequence[watch.Tally], after: datetime, until: datetime) -> Sequence[watch.Tally]:
@@ -262,8 +266,17 @@ class _Run:
             stories = self.past.stories.get(scope, ())
             begin = bisect_left(stories, since, key=lambda one: one.at)
             end = bisect_left(stories, self.now, key=lambda one: one.at)
-            out[scope] = tuple(stories[begin:end])
+            out[scope] = tuple(one for one in map(self._as_then, stories[begin:end]) if self._is_asked(one))
         return out
+
+    def _as_then(self, story: Evidence) -> Evidence:
+        """With the witnesses that it had by now: those to come later speak for no alarm yet."""
+        if story.story not in self.past.told:
+            return story
+        return replace(story, families=tuple(who for at, who in self.past.told[story.story] if at < self.now))
+
+    def _is_asked(self, story: Evidence) -> bool:
+        return not self.past.rule.publishers or not set(self.past.rule.publishers).isdisjoint(story.families)
 
     def _set_aside(self, into: Judgement, at: datetime | None) -> None:
         """Keep the work small: what ended days ago explains nothing any more."""

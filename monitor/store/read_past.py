@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import text
@@ -14,7 +14,8 @@ from monitor.alerts.rules import Rule, watches
 from monitor.alerts.watch import HISTORY
 from monitor.store.alert_counts import LEAST_STORIES, steady_since, tallies_of
 from monitor.store.alerts import TOLD_BEFORE, Transaction, column_of, holding
-from monitor.types import Scope, Sentiment, bucket_of
+from monitor.stories import WINDOW
+from monitor.types import Scope, bucket_of
 
 
 def load_past(
@@ -28,27 +29,47 @@ def load_past(
     least = min(LEAST_STORIES, rule.min_stories)
     counted = tallies_of(tx, model, rule, begin, end, least_stories=least)
     names = sorted({one.scope for one in counted if watches(rule, Scope.of(one.scope))})
-    stories = past_stories(tx, model, rule, rule.sentiment, names, begin, end)
-    return past_of(rule, counted, stories, max(begin, bucket_of(since)), end, markets, begin=begin)
+    told = witnesses(tx, begin, end)
+    stories = past_stories(tx, model, rule, names, told, begin, end)
+    return past_of(rule, counted, stories, max(begin, bucket_of(since)), end, markets, begin=begin, told=told)
+
+
+_WITNESS = "CASE WHEN a.kind = 'comment' THEN coalesce(nullif(a.author, ''), a.family) ELSE a.family END"
+"""types.Article.witness"""
+
+
+def witnesses(tx: Transaction, since: datetime, until: datetime) -> dict[str, list[tuple[datetime, str]]]:
+    """Of the stories with several articles: when each witness told it first, in order."""
+    statement = text(f"""
+        SELECT a.story, min(a.counted_at) AS at, {_WITNESS} AS witness
+        FROM articles a JOIN stories s ON s.story = a.story
+        WHERE s.articles > 1 AND a.counted_at >= :since AND a.counted_at < :until
+        GROUP BY a.story, witness ORDER BY at""")  # noqa: S608 (a constant)
+    found: dict[str, list[tuple[datetime, str]]] = {}
+    for story, at, witness in tx.execute(statement, {"since": since - WINDOW, "until": until}):
+        found.setdefault(story, []).append((at, witness))
+    return found
 
 
 def past_stories(
     tx: Transaction,
     model: int,
     rule: Rule,
-    sentiment: Sentiment,
     scopes: Sequence[str],
+    told: Mapping[str, Sequence[tuple[datetime, str]]],
     since: datetime,
     until: datetime,
 ) -> dict[str, list[Evidence]]:
-    """Per scope the stories of the sentiment watched for, back-fills included, oldest first."""
+    """Per scope the stories of the sentiment watched for, back-fills included, oldest first.
+
+    `told` as `witnesses` gives it: each story names all that ever told it.
+    """
     statement = text(f"""
-        SELECT s.key, c.story, c.article, a.title, a.url, a.publisher, a.counted_at,
-               ARRAY(SELECT p.family FROM story_publishers p WHERE p.story = c.story ORDER BY p.family)
+        SELECT s.key, c.story, c.article, a.title, a.url, a.publisher, a.counted_at, {_WITNESS}
         FROM story_counts c JOIN scopes s ON s.id = c.scope JOIN articles a ON a.id = c.article
-        WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{column_of(sentiment)}
+        WHERE c.model = :model AND s.key = ANY(:scopes) AND c.kind = ANY(:kinds) AND c.{column_of(rule.sentiment)}
           AND c.at >= :since AND c.at < :until AND a.title ILIKE ALL(CAST(:words AS text[])) AND NOT {TOLD_BEFORE}
-        ORDER BY a.counted_at, c.story""")  # noqa: S608 (a column name and a constant)
+        ORDER BY a.counted_at, c.story""")  # noqa: S608 (a column name and constants)
     values = {
         "model": model,
         "scopes": list(scopes),
@@ -59,14 +80,13 @@ def past_stories(
     }
     found: dict[str, list[Evidence]] = {}
     same: dict[str, Evidence] = {}
-    for key, story, article, title, url, publisher, at, families in tx.execute(statement, values):
-        if rule.publishers and not set(families) & set(rule.publishers):
+    for key, story, article, title, url, publisher, at, witness in tx.execute(statement, values):
+        families = tuple(who for _, who in told[story]) if story in told else (witness,)
+        if rule.publishers and set(rule.publishers).isdisjoint(families):
             continue
         one = same.setdefault(
             article,
-            Evidence(
-                story=story, article=article, title=title, url=url, publisher=publisher, at=at, families=tuple(families)
-            ),
+            Evidence(story=story, article=article, title=title, url=url, publisher=publisher, at=at, families=families),
         )
         found.setdefault(key, []).append(one)
     return found
