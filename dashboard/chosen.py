@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import data, drawing, markup
 from dashboard.filters import Chosen, View, chosen_of, params
+from monitor.alerts.rules import Rule
 from monitor.store.reads import Service
 from monitor.types import Kind, Sentiment
 
@@ -59,7 +60,7 @@ def forget(*names: str) -> None:
             del st.query_params[name]
 
 
-def behind(service: Service, view: View, kinds: tuple[Kind, ...] | None = None) -> None:
+def behind(service: Service, view: View, kinds: tuple[Kind, ...] | None = None, rule: Rule | None = None) -> None:
     """The stories behind the chosen point, where one is chosen; of the view's kinds, or of those that were charted."""
     picked = chosen()
     if picked is None:
@@ -81,7 +82,7 @@ def behind(service: Service, view: View, kinds: tuple[Kind, ...] | None = None) 
                 forget("from", "to", "scope", "page")
                 st.session_state["turn"] = st.session_state.get("turn", 0) + 1
                 st.rerun()
-        story_list(service, picked, view, sentiment, kinds)
+        story_list(service, picked, view, sentiment, kinds, rule)
 
 
 def _sentiment_choice() -> Sentiment | None:
@@ -103,6 +104,7 @@ def story_list(
     view: View,
     sentiment: Sentiment | None,
     kinds: tuple[Kind, ...] | None = None,
+    rule: Rule | None = None,
 ) -> None:
     """One page of stories, the newest first, with a way to the next where there is more."""
     asked = st.query_params.get("page", "0")
@@ -117,6 +119,7 @@ def story_list(
         "newest",
         PAGE + 1,
         page * PAGE,
+        rule,
     )
     if not rows and page:  # another filter has fewer
         forget("page")

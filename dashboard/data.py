@@ -13,6 +13,7 @@ from dashboard.usual import WEEKS
 from monitor import embedded
 from monitor.alerts.calendar import Market
 from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of, silent_feeds
+from monitor.alerts.rules import Rule
 from monitor.alerts.watch import HISTORY
 from monitor.labelling import MOST_STORIES, Asked, queue
 from monitor.markets import load_markets
@@ -97,18 +98,26 @@ def newest(model: int) -> datetime | None:
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=200, show_spinner=False)
-def points(model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None) -> list[Point]:
-    """The window's points."""
+def points(
+    model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None, rule: Rule | None = None
+) -> list[Point]:
+    """The window's points; of the stories that a rule counts, where one is given."""
     grain, asked = view.grain, kinds or view.kinds
+    if rule is not None:
+        return read_stories.series(database(), model, rule, scope, view.since, view.until, grain.step, view.origin)
     return reads.series(database(), model, scope, asked, view.since, view.until, view.stored, grain.step, view.origin)
 
 
 @st.cache_data(ttl=20 * SLOW_TTL_S, max_entries=200, show_spinner=False)
-def history(model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None) -> list[Point]:
+def history(
+    model: int, scope: str, view: View, kinds: tuple[Kind, ...] | None = None, rule: Rule | None = None
+) -> list[Point]:
     """The weeks before the window, in the same steps, for what is usual. Cached longer: the past stands."""
     grain, asked = view.grain, kinds or view.kinds
     since = view.since - WEEKS[-1] * reads.WEEK - grain.step
     until = view.until - reads.WEEK + grain.step
+    if rule is not None:
+        return read_stories.series(database(), model, rule, scope, since, until, grain.step, view.origin)
     return reads.series(database(), model, scope, asked, since, until, view.stored, grain.step, view.origin)
 
 
@@ -195,9 +204,20 @@ def stories(
     order: Literal["newest", "most told"],
     limit: int,
     skip: int = 0,
+    rule: Rule | None = None,
 ) -> list[Headline]:
     return read_stories.stories(
-        database(), model, scope, kinds, since, until, sentiment=sentiment, order=order, limit=limit, skip=skip
+        database(),
+        model,
+        scope,
+        kinds,
+        since,
+        until,
+        sentiment=sentiment,
+        order=order,
+        limit=limit,
+        skip=skip,
+        rule=rule,
     )
 
 

@@ -6,6 +6,7 @@ Writes only through acts.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html import escape
 from zoneinfo import ZoneInfo
@@ -17,8 +18,10 @@ from dashboard.filters import ANY_KIND, GRAINS, View, WindowName, stamp, view_of
 from dashboard.usual import usual
 from monitor.alerts import message
 from monitor.alerts.episodes import Episode
+from monitor.alerts.rules import Rule, narrows_stories
 from monitor.store.read_delivery import Held
 from monitor.store.read_episodes import SeenEpisode, Told
+from monitor.types import Scope
 
 STORIES = 40
 WINDOWS: tuple[tuple[timedelta, WindowName], ...] = (
@@ -36,10 +39,11 @@ def show(seen: SeenEpisode) -> None:
     chip = f'<span class="t-chip{"" if one.phase == "closed" else " bad"}">{telling.PHASES[one.phase]}</span>'
     st.html(f"<h2 class='t-title'>{escape(telling.headline(one, names))} {chip}</h2>")
     _buttons(seen)
-    _chart(one)
+    rule = _counted_by(one)
+    _chart(one, rule)
     service = data.service()
     if service is not None and chosen.chosen():
-        chosen.behind(service._replace(model=one.model), _view(one), one.kinds)  # what the bars count
+        chosen.behind(service._replace(model=one.model), _view(one), one.kinds, rule)  # what the bars count
     left, right = st.columns([1.6, 1], gap="large")
     with left:
         _stories(one)
@@ -99,11 +103,21 @@ def _view(one: Episode) -> View:
     return view_around(one, data.now(), parts.zone().key)
 
 
-def _chart(one: Episode) -> None:
-    view = _view(one)
-    table = charts.frame(data.points(one.model, one.scope, view, one.kinds), view.since, view.until, view.grain.step)
+def _counted_by(one: Episode) -> Rule | None:
+    """The rule by which an alert's stories are looked at one by one; None where the scope's counts must do.
+
+    These hold what the rule does not ask for, and twice what two kinds tell; but a wide scope's stories are too many.
+    """
+    stored = next((each.rule for each in alert_data.rules() if each.rule.id == one.rule), Rule())
+    is_quick = narrows_stories(stored) or Scope.of(one.scope).company is not None
+    return replace(stored, kinds=one.kinds) if is_quick else None
+
+
+def _chart(one: Episode, rule: Rule | None) -> None:
+    view, step, asked = _view(one), _view(one).grain.step, (one.kinds, rule)
+    table = charts.frame(data.points(one.model, one.scope, view, *asked), view.since, view.until, step)
     start = view.since - timedelta(days=29)
-    past = charts.frame(data.history(one.model, one.scope, view, one.kinds), start, view.until, view.grain.step)
+    past = charts.frame(data.history(one.model, one.scope, view, *asked), start, view.until, step)
     normal = usual(past, charts.steps(table), view.grain.step, data.begins(one.model))
     note = "shaded: this alert" + (
         "; dotted: usual at that hour" if normal else "; what is usual is still being learned"

@@ -35,6 +35,7 @@ class World:
     """A database with rows, and an alerting program that can be killed and started again."""
 
     def __init__(self, url: str, at: datetime = NOW) -> None:
+        self.url = url
         self.database: Database = open_database(url)
         self.at = at
         self.out = io.StringIO()

@@ -12,8 +12,9 @@ from monitor.alerts.calendar import ANYWHERE
 from monitor.alerts.episodes import EVIDENCE_LIMIT
 from monitor.alerts.rules import Rule
 from monitor.backtest_command import backtest_stored, measure, trial_of
-from monitor.store import rules
+from monitor.store import read_stories, rules
 from monitor.store.engine import transaction
+from monitor.store.reads import open_for_reading
 from monitor.types import Kind, Probabilities
 from tests.alert_world import BAD, HOUSES, LEGAL_AT_C1, TOPICS, World, lived
 
@@ -206,6 +207,12 @@ def test_a_chart_shows_the_stories_that_its_rule_counts(world: World, kinds: tup
     ((line, seen),) = world.rows("SELECT message->'lines'->>0, message->'chart'->'seen' FROM outbox")
     assert str(line).startswith("5 negative stories")
     assert sum(cast(list[int], seen)) == 5
+    engine, rule = open_for_reading(world.url), Rule(text="recall", kinds=kinds)
+    since, until = world.at - timedelta(hours=1), world.at + timedelta(hours=1)
+    drawn = read_stories.series(engine, 1, rule, "company:C1", since, until, timedelta(minutes=30), since)
+    listed = read_stories.stories(engine, 1, "company:C1", kinds, since, until, sentiment="negative", rule=rule)
+    engine.dispose()
+    assert (sum(one.negative for one in drawn), len(listed)) == (5, 5)
 
 
 def test_a_back_test_over_the_stored_past_finds_the_crisis_that_production_rang_for(world: World) -> None:

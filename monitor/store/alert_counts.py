@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from monitor.alerts.rules import Rule, narrows_stories
 from monitor.alerts.watch import Tally, steady_from
-from monitor.store.alerts import TOLD_BEFORE, Transaction, column_of, holding
+from monitor.store.alerts import ASKED, TOLD_BEFORE, Transaction, column_of, holding
 from monitor.types import Sentiment
 
 LEAST_STORIES = 8
@@ -88,10 +88,7 @@ def narrow_tallies(
                count(*) FILTER (WHERE c.{column_of(sentiment)} AND NOT c.is_backfill)
         FROM articles a JOIN story_counts c ON c.story = a.story AND c.article = a.id JOIN scopes s ON s.id = c.scope
         WHERE a.counted_at >= :since AND a.counted_at < :until AND c.model = :model AND c.kind = ANY(:kinds)
-          AND NOT {TOLD_BEFORE} AND a.title ILIKE ALL(CAST(:words AS text[]))
-          AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
-               WHERE p.story = c.story AND p.family = ANY(:families)))
-          {"" if scope is None else "AND s.key = :scope"}
+          AND {ASKED} {"" if scope is None else "AND s.key = :scope"}
         GROUP BY s.key, c.at""")  # noqa: S608 (a column name and a constant)
     values = {
         "model": model,

@@ -59,6 +59,11 @@ TOLD_BEFORE = """EXISTS (
       AND b.title ILIKE ALL(CAST(:words AS text[])))"""
 """Is row `c` of story_counts a story that another of the :kinds has told already? Together they count it once, by the
 first of them that came live, and of those only that name all :words."""
+ASKED = f"""NOT {TOLD_BEFORE} AND a.title ILIKE ALL(CAST(:words AS text[]))
+  AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (
+    SELECT 1 FROM story_publishers p WHERE p.story = c.story AND p.family = ANY(:families)))"""  # noqa: S608 (a constant)
+"""Does a rule count row `c` of story_counts, whose article is `a`? Its :words all in the headline, told by one of its
+:families, where it names any."""
 
 
 def evidence(
@@ -86,10 +91,7 @@ def evidence(
         JOIN LATERAL (SELECT c.story, c.article, c.at, a.title, a.url, a.publisher, a.counted_at
                       FROM story_counts c JOIN articles a ON a.id = c.article
                       WHERE c.scope = s.id AND c.model = :model AND c.at >= want.since AND c.kind = ANY(:kinds)
-                        AND c.{column_of(sentiment)} AND NOT c.is_backfill AND NOT {TOLD_BEFORE}
-                        AND a.title ILIKE ALL(CAST(:words AS text[]))
-                        AND (cardinality(CAST(:families AS text[])) = 0 OR EXISTS (SELECT 1 FROM story_publishers p
-                             WHERE p.story = c.story AND p.family = ANY(:families)))
+                        AND c.{column_of(sentiment)} AND NOT c.is_backfill AND {ASKED}
                       ORDER BY c.at DESC LIMIT {EVIDENCE_LIMIT}) c ON true
         ORDER BY want.key, c.at DESC""")  # noqa: S608 (a column name and constants)
     values = {

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Engine, text
 
-from monitor.store.reads import read
+from monitor.alerts.rules import Rule
+from monitor.store.alerts import ASKED, holding
+from monitor.store.reads import Point, read
 from monitor.types import Kind, Sentiment
 
 NEWEST_SCANNED = 5000
@@ -79,25 +81,25 @@ ORDER BY picked.place, a.counted_at DESC
 """
 
 _COUNTED = """
-SELECT story, article, at FROM story_counts
-WHERE scope = (SELECT id FROM scopes WHERE key = :scope) AND model = :model AND at >= :since AND at < :until
-  AND kind = ANY(:kinds)
-  AND CASE :sentiment WHEN 'negative' THEN negative WHEN 'positive' THEN positive
-                      WHEN 'neutral' THEN NOT negative AND NOT positive ELSE true END
-ORDER BY at DESC, story
+FROM story_counts c {asked}
+WHERE c.scope = (SELECT id FROM scopes WHERE key = :scope) AND c.model = :model AND c.at >= :since AND c.at < :until
+  AND c.kind = ANY(:kinds)
+"""
+_BY_RULE = f"JOIN articles a ON a.id = c.article AND {ASKED}"
+_LISTED = f"""
+SELECT c.story, c.article, c.at {_COUNTED}
+  AND CASE :sentiment WHEN 'negative' THEN c.negative WHEN 'positive' THEN c.positive
+                      WHEN 'neutral' THEN NOT c.negative AND NOT c.positive ELSE true END
+ORDER BY c.at DESC, c.story
 """
 
 _STORIES = {
-    "newest": text(
-        f"""WITH picked AS (SELECT article, rank() OVER (ORDER BY at DESC) AS place
-            FROM ({_COUNTED} LIMIT :limit OFFSET :skip) counted) {_DETAILS}"""  # noqa: S608 (two constants above)
-    ),
-    "most told": text(
-        f"""WITH picked AS (
+    "newest": f"""WITH picked AS (SELECT article, rank() OVER (ORDER BY at DESC) AS place
+            FROM ({_LISTED} LIMIT :limit OFFSET :skip) counted) {_DETAILS}""",  # noqa: S608 (two constants above)
+    "most told": f"""WITH picked AS (
               SELECT counted.article, row_number() OVER (ORDER BY s.articles DESC, counted.at DESC) AS place
-              FROM ({_COUNTED} LIMIT {NEWEST_SCANNED}) counted JOIN stories s ON s.story = counted.story
-              ORDER BY place LIMIT :limit OFFSET :skip) {_DETAILS}"""  # noqa: S608 (constants above)
-    ),
+              FROM ({_LISTED} LIMIT {NEWEST_SCANNED}) counted JOIN stories s ON s.story = counted.story
+              ORDER BY place LIMIT :limit OFFSET :skip) {_DETAILS}""",  # noqa: S608 (constants above)
 }
 
 _LATEST = text(
@@ -130,8 +132,12 @@ def stories(
     order: Literal["newest", "most told"] = "newest",
     limit: int = 50,
     skip: int = 0,
+    rule: Rule | None = None,
 ) -> list[Headline]:
-    """The stories counted for a scope in [since, until), each by the article whose scores counted."""
+    """The stories counted for a scope in [since, until), each by the article whose scores counted.
+
+    All of them, each kind's for itself, or those that a rule counts.
+    """
     values = {
         "model": model,
         "scope": scope,
@@ -141,9 +147,35 @@ def stories(
         "sentiment": sentiment or "any",
         "limit": limit,
         "skip": skip,
+        **_asked(rule),
     }
+    statement = text(_STORIES[order].replace("{asked}", _BY_RULE if rule else ""))
     company = scope.removeprefix("company:").partition("|topic:")[0] if scope.startswith("company:") else None
-    return [_headline(row, company) for row in read(engine, _STORIES[order], values)]
+    return [_headline(row, company) for row in read(engine, statement, values)]
+
+
+def series(
+    engine: Engine,
+    model: int,
+    rule: Rule,
+    scope: str,
+    since: datetime,
+    until: datetime,
+    step: timedelta,
+    origin: datetime,
+) -> list[Point]:
+    """What a rule counts of a scope, as reads.series gives all of it: slower, for its stories are looked at."""
+    statement = text(f"""
+        SELECT date_bin(:step, c.at, :origin) AS step_at, count(*), count(*) FILTER (WHERE c.negative),
+               count(*) FILTER (WHERE c.positive), sum(c.score)
+        {_COUNTED.format(asked=_BY_RULE)} GROUP BY step_at ORDER BY step_at""")
+    values = {"model": model, "scope": scope, "kinds": list(rule.kinds), "since": since, "until": until}
+    values |= {"step": step, "origin": origin, **_asked(rule)}
+    return [Point(*row) for row in read(engine, statement, values)]
+
+
+def _asked(rule: Rule | None) -> dict[str, Any]:
+    return {"words": holding(rule.text), "families": list(rule.publishers)} if rule else {}
 
 
 def latest(engine: Engine, model: int, kinds: Sequence[Kind], limit: int = 12) -> list[Headline]:

@@ -77,6 +77,23 @@ def test_the_stories_behind_a_bar_are_those_it_counts(fresh: str) -> None:
     assert f"{behind - 40} more" in said
 
 
+def test_under_a_rule_with_words_a_bar_counts_and_lists_the_stories_that_hold_them(fresh: str) -> None:
+    with psycopg.connect(fresh) as connection:
+        connection.execute(
+            "UPDATE rules SET spec = spec || '{\"text\": \"seldom heard\"}' WHERE name = 'Negative surge'"
+        )
+        connection.execute(
+            """UPDATE articles SET title = 'Norvane: a seldom heard complaint' WHERE id IN (
+                 SELECT article FROM episode_stories WHERE episode = %s ORDER BY at DESC LIMIT 2)""",
+            [seed.EPISODE],
+        )
+    now = datetime.now(UTC)
+    stretch = {"from_": stamp(now - timedelta(hours=3)), "to": stamp(now + timedelta(hours=1))}
+    page = run_page("alerts", episode=seed.EPISODE, scope="company:NRVN", **stretch)
+    behind = words(page).split("Stories behind it")[0]
+    assert (behind.count("a seldom heard complaint"), behind.count("<li")) == (2, 2)
+
+
 def test_a_link_opens_that_very_alert(opened: Open) -> None:
     said = words(opened("alerts", episode=seed.PAST))
     assert "Dividend: 7 negative stories" in said
