@@ -218,7 +218,7 @@ def _desk(
         model=model,
         standings=standings,
         running={one.scope: one for one in last},
-        behind=store.episode_stories(tx, now - RECENT),
+        behind=store.episode_stories(tx, now - RECENT, rule.sentiment),
         missing=missing,
         ask=lambda asked: store.evidence(
             tx, model, rule.kinds, rule.sentiment, asked, families=rule.publishers, words=rule.text

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from monitor.alerts.rules import Rule
-from monitor.store import outbox, rules
+from monitor.store import outbox, read_alerts, rules
 from monitor.store.engine import transaction
 from monitor.types import Probabilities
 from tests.alert_world import BAD, FLAT, HOUSES, World, lived
@@ -274,3 +274,22 @@ def test_an_alarm_on_the_share_says_no_more_than_the_share_tells(database_url: s
     assert str(why).endswith("A larger part of the stories than usual is positive.")
     assert (reason, seen) == ("share", 30)
     assert cast(float, expected) == pytest.approx(0.4 * 30, abs=2)
+
+
+def test_a_word_on_one_of_an_event_s_alerts_is_on_the_event(world: World) -> None:
+    """Its reader saw one message: no reminder of the other alert, no unmarked one in the other rule's precision."""
+    with transaction(world.database) as tx:
+        second = rules.save_rule(tx, Rule(name="Mine"), "ann", world.at)
+    world.crisis()
+    world.tick(5)
+    ((first, other),) = world.rows(
+        "SELECT min(id) FILTER (WHERE rule = 1), min(id) FILTER (WHERE rule = 2) FROM episodes"
+    )
+    assert world.rows("SELECT count(DISTINCT incident) FROM episodes") == [(1,)]
+    late = world.at + timedelta(days=2)
+    with transaction(world.database) as tx:
+        assert {one.id for one in read_alerts.to_remind(tx, late, timedelta(days=1))} == {first, other}
+        assert read_alerts.precision(tx, second) == (0, 0, 1)
+        outbox.give_feedback(tx, str(first), "noise", "ann", world.at)
+        assert read_alerts.to_remind(tx, late, timedelta(days=1)) == []
+        assert read_alerts.precision(tx, second) == (0, 1, 0)

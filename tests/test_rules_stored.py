@@ -17,7 +17,7 @@ from monitor.alerts.past import Trial
 from monitor.alerts.rules import Rule
 from monitor.backtest_command import backtest_stored, needs_measuring, verdict
 from monitor.errors import UsageError
-from monitor.store import outbox, rules
+from monitor.store import alerts, outbox, rules
 from monitor.store.engine import transaction
 from monitor.store.given_up import given_up, send_again
 from monitor.store.watchlists import delete_watchlist, save_watchlist, watchlists
@@ -281,3 +281,11 @@ def test_what_was_given_up_is_listed_without_secrets_and_sent_again_when_asked(w
         assert send_again(tx, "ann", world.at) == 1
         assert given_up(tx) == (0, [])
     assert world.rows("SELECT DISTINCT asked_by FROM outbox") == [("ann",)]
+
+
+def test_good_news_and_bad_of_the_same_stories_are_two_events(world: World) -> None:
+    world.crisis()
+    world.tick(5)
+    with transaction(world.database) as tx:
+        assert alerts.episode_stories(tx, world.at - timedelta(days=1), "negative")
+        assert not alerts.episode_stories(tx, world.at - timedelta(days=1), "positive")

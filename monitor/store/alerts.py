@@ -188,15 +188,19 @@ def running_episodes(tx: Transaction) -> list[Episode]:
     return [episode_of(row) for row in rows]
 
 
-def episode_stories(tx: Transaction, since: datetime) -> list[Running]:
-    """The stories behind every episode that is open or ended after `since`."""
+def episode_stories(tx: Transaction, since: datetime, sentiment: Sentiment) -> list[Running]:
+    """The stories behind every episode of a sentiment that is open or ended after `since`.
+
+    One deal is good news for who sells and bad for who pays: alarms of two sentiments are never one event.
+    """
     statement = text("""
         SELECT e.rule, e.id, e.incident, e.scope, array_agg(s.story)
         FROM episodes e JOIN episode_stories s ON s.episode = e.id
-        WHERE e.phase <> 'closed' OR e.ended >= :since GROUP BY e.id ORDER BY e.opened_at""")
+        WHERE e.sentiment = :sentiment AND (e.phase <> 'closed' OR e.ended >= :since)
+        GROUP BY e.id ORDER BY e.opened_at""")
     return [
         Running(rule or 0, id, incident, scope, frozenset(stories))
-        for rule, id, incident, scope, stories in tx.execute(statement, {"since": since})
+        for rule, id, incident, scope, stories in tx.execute(statement, {"since": since, "sentiment": sentiment})
     ]
 
 

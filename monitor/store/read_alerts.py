@@ -63,10 +63,10 @@ def last_episodes(tx: Transaction, rule: int, scopes: Sequence[str]) -> list[Epi
 
 
 def to_remind(tx: Transaction, now: datetime, after: timedelta) -> list[Episode]:
-    """Open episodes that nobody has looked at and that were last told so long ago."""
+    """Open episodes of events that nobody has looked at and that were last told so long ago."""
     statement = text(f"""
         SELECT {EPISODE_COLUMNS} FROM episodes e WHERE phase IN ('open', 'growing') AND opened_at <= :before
-          AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.episode = e.id)
+          AND NOT EXISTS (SELECT 1 FROM feedback f JOIN episodes g ON g.id = f.episode WHERE g.incident = e.incident)
           AND NOT EXISTS (SELECT 1 FROM told t WHERE t.incident = e.incident AND t.at > :before)
           AND NOT EXISTS (SELECT 1 FROM deferred d WHERE d.incident = e.incident)""")  # noqa: S608 (constant)
     return [episode_of(row) for row in tx.execute(statement, {"before": now - after})]
@@ -101,12 +101,13 @@ def company_names(tx: Transaction, episodes: Sequence[Episode]) -> dict[str, str
 
 
 def precision(tx: Transaction, rule: int) -> tuple[int, int, int]:
-    """(useful, noise, unmarked) episodes of a rule so far."""
+    """(useful, noise, unmarked) events that a rule rang for so far: a word on one alert is on its event."""
     statement = text("""
         SELECT count(*) FILTER (WHERE v = 'useful'), count(*) FILTER (WHERE v = 'noise'),
                count(*) FILTER (WHERE v IS NULL)
-        FROM (SELECT (SELECT verdict FROM feedback f WHERE f.episode = e.id AND verdict <> 'acknowledged'
-              ORDER BY f.id DESC LIMIT 1) AS v FROM episodes e WHERE e.rule = :rule) judged""")
+        FROM (SELECT (SELECT f.verdict FROM feedback f JOIN episodes g ON g.id = f.episode
+                      WHERE g.incident = e.incident AND f.verdict <> 'acknowledged' ORDER BY f.id DESC LIMIT 1) AS v
+              FROM (SELECT DISTINCT incident FROM episodes WHERE rule = :rule) e) judged""")
     row = tx.execute(statement, {"rule": rule}).one()
     return int(row[0]), int(row[1]), int(row[2])
 
