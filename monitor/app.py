@@ -15,6 +15,7 @@ from monitor.broker.protocol import Broker
 from monitor.classifier.protocol import Classifier
 from monitor.entities import Companies, load_companies
 from monitor.errors import ModelUnavailable, TocsinError, Unavailable, UnknownModel, UsageError
+from monitor.markets import load_markets
 from monitor.patience import PATIENCE_S, patiently
 from monitor.registry import find_model, find_version, read_manifest
 from monitor.rescoring import Loadable, is_another
@@ -231,7 +232,20 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
             )
         return "none was given up"
 
+    def look_at_channels() -> str:
+        from monitor.alerts.notify import channels_of  # brings apprise
+
+        return (
+            ", ".join(channels_of([one.get_secret_value() for one in settings.notify]))
+            or "none, alerts stay on the dashboard"
+        )
+
+    def look_at_market() -> str:
+        return load_markets(settings.market).default.name
+
     return {
+        "channels": look_at_channels,
+        "market": look_at_market,
         "model": lambda: read_manifest(find_model(settings.model, settings.data_dir)).version,
         "companies": lambda: f"{len(companies(settings).all):,} known",
         "database": look_at_database,

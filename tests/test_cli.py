@@ -58,6 +58,21 @@ def test_the_doctor_names_the_mend(command: Command, environment: dict[str, str]
     assert "MEND model" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TOCSIN_NOTIFY", '["desk=nosuch://x"]', "MEND channels: entry 1 of TOCSIN_NOTIFY"),
+        ("TOCSIN_MARKET", "NOPE", "MEND market: "),
+    ],
+)
+def test_the_doctor_finds_what_jobs_would_refuse(
+    command: Command, environment: dict[str, str], name: str, value: str, said: str
+) -> None:
+    done = command({**environment, name: value}, "doctor")
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
 def test_the_doctor_names_a_variable_that_is_no_setting(command: Command, environment: dict[str, str]) -> None:
     done = command({**environment, "TOCSIN_NOTFY": "[]"}, "doctor")
     assert done.returncode == 1
