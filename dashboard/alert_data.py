@@ -116,6 +116,4 @@ def channels() -> dict[str, str]:
     """Channels that this program's settings name -> their addresses, masked."""
     from monitor.alerts.notify import channels_of  # brings apprise: a second that only rules shall pay
 
-    return {
-        name: one.masked for name, one in channels_of([one.get_secret_value() for one in settings().notify]).items()
-    }
+    return {name: one.masked for name, one in channels_of(settings().notify_urls).items()}

@@ -12,9 +12,8 @@ from dashboard.filters import MOVERS_COMPARED, View, movers_window, sums_window,
 from dashboard.usual import WEEKS
 from monitor import embedded
 from monitor.alerts.calendar import Market
-from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of, silent_feeds
+from monitor.alerts.completeness import Rhythm, SilentFeed, silent_feeds
 from monitor.alerts.rules import Rule
-from monitor.alerts.watch import HISTORY
 from monitor.labelling import MOST_STORIES, Asked, queue
 from monitor.markets import load_markets
 from monitor.settings import Settings, read_settings
@@ -42,7 +41,6 @@ def settings() -> Settings:
     return read_settings()
 
 
-@st.cache_resource(show_spinner=False)
 def market() -> Market:
     """Whose hours feeds keep that belong to no exchange."""
     return load_markets(settings().market).default
@@ -165,9 +163,7 @@ def feeds() -> list[FeedHealth]:
 def _rhythms() -> dict[str, Rhythm]:
     """When each feed speaks, as the alerts learn it."""
     with engine.transaction(database()) as tx:
-        hours = read_alerts.articles_per_hour(tx, now() - HISTORY)
-    found = {name: rhythm_of(ones, now(), market()) for name, ones in hours.items()}
-    return {name: one for name, one in found.items() if one is not None}
+        return read_alerts.rhythms(tx, now(), market())
 
 
 @st.cache_data(ttl=CHART_TTL_S, max_entries=4, show_spinner=False)

@@ -114,15 +114,16 @@ def _counted_by(one: Episode) -> Rule | None:
 
 
 def _chart(one: Episode, rule: Rule | None) -> None:
-    view, step, asked = _view(one), _view(one).grain.step, (one.kinds, rule)
+    view, asked = _view(one), (one.kinds, rule)
+    step = view.grain.step
     table = charts.frame(data.points(one.model, one.scope, view, *asked), view.since, view.until, step)
     start = view.since - timedelta(days=29)
     past = charts.frame(data.history(one.model, one.scope, view, *asked), start, view.until, step)
-    normal = usual(past, charts.steps(table), view.grain.step, data.begins(one.model))
+    normal = usual(past, charts.steps(table), step, data.begins(one.model))
     note = "shaded: this alert" + (
         "; dotted: usual at that hour" if normal else "; what is usual is still being learned"
     )
-    st.html(markup.heading(f"{one.sentiment.title()} stories per {_words(view.grain.step)}", note))
+    st.html(markup.heading(f"{one.sentiment.title()} stories per {_words(step)}", note))
     figure = charts.surge(table, normal, view, parts.palette(), one, chosen.chosen())
     chosen.selectable(figure, "surge", alt=f"{one.sentiment} stories, seen and expected")
 

@@ -235,10 +235,7 @@ def checks(settings: Settings) -> dict[str, Callable[[], str]]:
     def look_at_channels() -> str:
         from monitor.alerts.notify import channels_of  # brings apprise
 
-        return (
-            ", ".join(channels_of([one.get_secret_value() for one in settings.notify]))
-            or "none, alerts stay on the dashboard"
-        )
+        return ", ".join(channels_of(settings.notify_urls)) or "none, alerts stay on the dashboard"
 
     def look_at_market() -> str:
         return load_markets(settings.market).default.name
@@ -273,7 +270,7 @@ def _named_server(url: SecretStr) -> str:
 
 def _refuse_old_schema(url: str, *, wait: bool) -> None:
     found, wanted = patiently("read its revision", lambda: current(url)) if wait else current(url), newest()
-    refuse_newer(found)
     if found != wanted:
+        refuse_newer(found)
         what = "has no tables" if found is None else f"is at revision {found}, this code needs {wanted}"
         raise TocsinError(f"the database {what}; run `tocsin migrate`")

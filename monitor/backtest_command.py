@@ -14,6 +14,7 @@ from monitor.alerts.past import Trial, calibrated, try_rule
 from monitor.alerts.rule_spec import faults_of
 from monitor.alerts.rules import Rule, StoredRule, levels_of
 from monitor.errors import TocsinError, UsageError
+from monitor.lines import Fields
 from monitor.store.alert_counts import first_count
 from monitor.store.alerts import Transaction, model_in_service
 from monitor.store.engine import Database, transaction
@@ -24,9 +25,6 @@ from monitor.types import BUCKET
 
 HEADLINES = 3
 
-Line = dict[str, object]
-"""Of the answer, one JSON object."""
-
 
 def backtest_stored(
     database: Database,
@@ -36,7 +34,7 @@ def backtest_stored(
     markets: Markets = ANYWHERE,
     *,
     name: str | None = None,
-) -> tuple[list[Line], str]:
+) -> tuple[list[Fields], str]:
     """One line per episode that a rule, at its own budget or another, would have had; and a sentence about them all.
 
     The rule of that name, switched on or off; without a name the first that is on. The days end with the newest
@@ -132,7 +130,7 @@ def _is_marked(trial: Trial) -> bool:
     return trial.marked_noise + trial.marked_useful > 0
 
 
-def _line(episode: Episode, trial: Trial) -> Line:
+def _line(episode: Episode, trial: Trial) -> Fields:
     stories = ranked(trial.stories.get(episode.id, ()))
     return {
         "scope": episode.scope,

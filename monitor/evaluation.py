@@ -13,7 +13,7 @@ from functools import partial
 from monitor.alerts import backlog, completeness, watch
 from monitor.alerts.backlog import Backlog
 from monitor.alerts.calendar import ANYWHERE, Markets
-from monitor.alerts.completeness import Rhythm, SilentFeed, rhythm_of
+from monitor.alerts.completeness import Rhythm, SilentFeed
 from monitor.alerts.episodes import moved
 from monitor.alerts.evaluate import Desk, Judgement, Standing, Tell, judge
 from monitor.alerts.message import Naming
@@ -61,11 +61,13 @@ class Evaluator:
     def tick(self, tx: Transaction, lag: Mapping[int, int], now: datetime) -> int:
         """One evaluation of all open buckets; the number of messages written."""
         model = store.model_in_service(tx)
-        self.backlog = backlog.look(self.backlog, lag, read_alerts.progress(tx, self.topic), now)
+        before = self.backlog
+        self.backlog = backlog.look(before, lag, read_alerts.progress(tx, self.topic), now)
         known = stored_rules.rules(tx)
         rules = [one for one in known if one.enabled]
         self.behind = set()
-        self._follow_clock(tx, now)
+        if before is None or now < before.looked:
+            self._follow_clock(tx, now)
         tells = _end_unwatched(tx, known, now)
         self.wanted = {key: at for key, at in self.wanted.items() if now - at < FORGET_WANTED}
         if model is not None and rules:
@@ -83,9 +85,7 @@ class Evaluator:
     def silent_feeds(self, tx: Transaction, now: datetime) -> list[SilentFeed]:
         """Feeds that are silent beyond their own rhythm, which is read anew every hour."""
         if self.rhythms is None or now - self.rhythms[0] >= RHYTHM_EVERY:
-            hours = read_alerts.articles_per_hour(tx, now - HISTORY)
-            learned = {name: rhythm_of(ones, now, self.markets.default) for name, ones in hours.items()}
-            self.rhythms = now, {name: one for name, one in learned.items() if one is not None}
+            self.rhythms = now, read_alerts.rhythms(tx, now, self.markets.default)
         return completeness.silent_feeds(read_alerts.feed_facts(tx, self.rhythms[1]), now, self.markets.default)
 
     # --- judging

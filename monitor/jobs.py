@@ -157,7 +157,7 @@ def make_jobs(
     settings: Settings, url: str, lag: Lag, clock: Clock, log_trim: Callable[[datetime], None] | None = None
 ) -> Jobs:
     """Everything wired; connects to nothing yet."""
-    channels = channels_of([one.get_secret_value() for one in settings.notify])
+    channels = channels_of(settings.notify_urls)
     naming = Naming({}, settings.dashboard_url)
     for sort in {"none", *(one.sort for one in channels.values())}:  # a series that begins at 1 shows no increase
         NOTIFICATIONS.labels(channel=sort, outcome="given up")
@@ -234,7 +234,7 @@ def _run(jobs: Jobs, seat: election.Seat, stop: threading.Event) -> None:
 
 def notify_test(settings: Settings, name: str, now: datetime) -> str:
     """Send one test message through a channel; a line that says so. UsageError where there is no such channel."""
-    channels: Mapping[str, Channel] = channels_of([one.get_secret_value() for one in settings.notify])
+    channels: Mapping[str, Channel] = channels_of(settings.notify_urls)
     if name not in channels:
         known = ", ".join(channels) or "none is set up; set TOCSIN_NOTIFY to apprise URLs or console://"
         raise UsageError(f"no channel {name!r}; known: {known}")

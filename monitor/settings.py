@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         False, description="serve metrics on every address: for a container's own network, metrics have no login"
     )
 
+    @property
+    def notify_urls(self) -> list[str]:
+        """What `notify` holds, secrets and all: for who sends."""
+        return [one.get_secret_value() for one in self.notify]
+
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:

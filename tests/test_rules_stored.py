@@ -202,12 +202,18 @@ def test_the_command_refuses_an_unknown_rule_in_one_line(world: World, tmp_path:
     assert run.stderr.splitlines() == ["tocsin: no rule 'Yours'; known: Negative surge"]
 
 
-def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World, tmp_path: Path) -> None:
+def lose(world: World, channel: str, error: str) -> Message:
+    """A message that the channel did not take, and that is tried no more."""
     message = Message(sort="notice", title="Feed Quay is silent", lines=())
     with transaction(world.database) as tx:
-        outbox.post(tx, "desk", "k1", message, world.at)
+        outbox.post(tx, channel, "k1", message, world.at)
         (waiting,) = outbox.due(tx, world.at)
-        outbox.mark_failed(tx, [waiting.id], "refused; see https://desk.example/T0KEN", None, world.at)
+        outbox.mark_failed(tx, [waiting.id], error, None, world.at)
+    return message
+
+
+def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World, tmp_path: Path) -> None:
+    lose(world, "desk", "refused; see https://desk.example/T0KEN")
     said = next(line for line in tocsin(world, tmp_path, "doctor").stdout.splitlines() if "messages:" in line)
     assert said == (
         "MEND messages: 1 could not be delivered, the last through desk: refused, see ***; "
@@ -219,11 +225,7 @@ def test_the_doctor_names_what_was_given_up_until_it_is_sent_again(world: World,
 
 
 def test_what_was_given_up_and_dismissed_is_named_no_more_and_stays_undelivered(world: World, tmp_path: Path) -> None:
-    message = Message(sort="notice", title="Feed Quay is silent", lines=())
-    with transaction(world.database) as tx:
-        outbox.post(tx, "gone", "k1", message, world.at)
-        (waiting,) = outbox.due(tx, world.at)
-        outbox.mark_failed(tx, [waiting.id], "channel 'gone' is no longer set up", None, world.at)
+    message = lose(world, "gone", "channel 'gone' is no longer set up")
     assert tocsin(world, tmp_path, "notify", "forget").stdout == "1 message dismissed\n"
     assert "ok   messages: none was given up" in tocsin(world, tmp_path, "doctor").stdout
     assert '"given_up": 0' in tocsin(world, tmp_path, "status", "--json").stdout

@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from monitor.alerts import calendar, detector
 from monitor.alerts.state import EpisodeState, Levels, Transition, step
 from monitor.errors import UsageError
+from monitor.lines import Fields
 
 SMALLEST_S, LARGEST_S = 60, 86400
 LONGEST_GAP_BUCKETS = 4032
 """A longer hole in a file is stepped over at this length: nothing is learned from it anyway."""
 DEFAULT_BUDGET = 0.1
-
-Line = dict[str, object]
-"""Of the answer, one JSON object."""
 
 
 class Row(NamedTuple):
@@ -54,7 +52,7 @@ class Series:
         return self.label[int(np.abs(self.at - moment.timestamp()).argmin())] if moment else None
 
 
-def backtest_series(source: TextIO, budget: float = DEFAULT_BUDGET) -> tuple[list[Line], int]:
+def backtest_series(source: TextIO, budget: float = DEFAULT_BUDGET) -> tuple[list[Fields], int]:
     """One line per episode that a rule with `budget` false alarms a week would have had, and how many rows were bad.
 
     A row that cannot be read yields `{"id": its line, "error": why}` first and counts as unknown; the command exits 1
@@ -63,11 +61,11 @@ def backtest_series(source: TextIO, budget: float = DEFAULT_BUDGET) -> tuple[lis
     if not (math.isfinite(budget) and budget > 0):
         raise UsageError(f"--budget {budget}: false alarms a week must be a number above 0, such as 0.1")
     series, bad = read_series(source)
-    told: list[Line] = [{"id": row.line, "error": row.error} for row in bad]
+    told: list[Fields] = [{"id": row.line, "error": row.error} for row in bad]
     return [*told, *episodes_of(series, budget)], len(bad)
 
 
-def backtest_file(path: Path, budget: float = DEFAULT_BUDGET) -> tuple[list[Line], int]:
+def backtest_file(path: Path, budget: float = DEFAULT_BUDGET) -> tuple[list[Fields], int]:
     """`backtest_series` over a named file, or over standard input where it is named `-`."""
     is_stdin = str(path) == "-"
     if is_stdin and sys.stdin is None:  # closed by whoever started us
@@ -81,7 +79,7 @@ def backtest_file(path: Path, budget: float = DEFAULT_BUDGET) -> tuple[list[Line
         raise UsageError(f"{path}: {error.strerror}; name a CSV file with the columns at,total,negative") from error
 
 
-def episodes_of(series: Series, budget: float) -> Iterator[Line]:
+def episodes_of(series: Series, budget: float) -> Iterator[Fields]:
     """The episodes in order, each as its line of JSON; each decided on nothing later than its bucket."""
     if not len(series.at):
         return
@@ -122,7 +120,7 @@ def episodes(changes: Iterable[Transition]) -> Iterator[tuple[Transition, Episod
         yield opened, last
 
 
-def _line(series: Series, opened: Transition, last: EpisodeState) -> Line:
+def _line(series: Series, opened: Transition, last: EpisodeState) -> Fields:
     found = opened.state
     return {
         "start": series.label_of(found.start),

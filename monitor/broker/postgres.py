@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from monitor.broker.protocol import PARTITIONS, Message, Outgoing, ends, partition_of
 from monitor.errors import Unavailable
 from monitor.patience import patiently
-from monitor.store.engine import CONNECT, KEEPALIVE, NOT_SO, refusal, set_session
+from monitor.store.engine import CONNECT, KEEPALIVE, refusals_told, set_session
 
 IDLE_S = 0.05  # between two looks at an empty log
 BALANCE_EVERY_S = 1.0
@@ -211,16 +211,13 @@ class PostgresBroker:
 def _patiently(what: str, act: Callable[[], T], on_error: Callable[[], None] = lambda: None) -> T:
     def ask() -> T:
         try:
-            return act()
+            with refusals_told():
+                return act()
         except (OperationalError, psycopg.OperationalError) as error:  # COPY is the driver's own call
             on_error()
             raise Unavailable(
                 f"the database doesn't answer ({_cause(error)}); start it, then start this again"
             ) from error
-        except NOT_SO as error:
-            if told := refusal(error):
-                raise told from error
-            raise
 
     return patiently(what, ask)
 

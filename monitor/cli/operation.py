@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.shared import start
+
+if TYPE_CHECKING:
+    from monitor.store.alerts import Transaction
 
 verbs = typer.Typer()
 notify_app = typer.Typer(no_args_is_help=True, help="Channels that alerts go to.")
@@ -27,29 +31,29 @@ def notify_test(channel: Annotated[str, typer.Argument(help="a channel's name, a
 @notify_app.command("retry")
 def notify_retry() -> None:
     """Send again, now, what was given up because its channel did not take it."""
-    from monitor import app as wiring
-    from monitor.cli.shared import person
-    from monitor.store.engine import transaction
     from monitor.store.given_up import send_again
 
-    settings = start("notify", level="warning")
-    with wiring.database(settings) as database, transaction(database) as tx:
-        count = send_again(tx, person(settings), datetime.now(UTC))
-    print(f"{count} message{'' if count == 1 else 's'} will be sent again by `tocsin jobs`")
+    print(f"{_of_given_up(send_again)} will be sent again by `tocsin jobs`")
 
 
 @notify_app.command("forget")
 def notify_forget() -> None:
     """Dismiss what was given up: the doctor and the page Alerts name it no more."""
+    from monitor.store.given_up import dismiss
+
+    print(f"{_of_given_up(dismiss)} dismissed")
+
+
+def _of_given_up(act: Callable[[Transaction, str, datetime], int]) -> str:
+    """Do it with what was given up; the words for how many messages that was."""
     from monitor import app as wiring
     from monitor.cli.shared import person
     from monitor.store.engine import transaction
-    from monitor.store.given_up import dismiss
 
     settings = start("notify", level="warning")
     with wiring.database(settings) as database, transaction(database) as tx:
-        count = dismiss(tx, person(settings), datetime.now(UTC))
-    print(f"{count} message{'' if count == 1 else 's'} dismissed")
+        count = act(tx, person(settings), datetime.now(UTC))
+    return f"{count} message{'' if count == 1 else 's'}"
 
 
 @dead_app.command("list")

@@ -44,7 +44,7 @@ UNDEFINED_TABLE, UNDEFINED_COLUMN, NO_RIGHT = "42P01", "42703", "42501"
 
 # SQLAlchemy's errors, and psycopg's own where COPY uses its cursor.
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
-NOT_SO = (ProgrammingError, psycopg.ProgrammingError)
+_NOT_SO = (ProgrammingError, psycopg.ProgrammingError)
 
 # The protocol gives no code for a connection that is refused, only the server's words.
 _NO_ENTRY = re.compile(
@@ -66,9 +66,9 @@ def open_database(url: str) -> Database:
 
 @contextmanager
 def transaction(database: Database) -> Iterator[Connection]:
-    """Commits at the end of the block. Unavailable where the database is away; else see `refusal`."""
+    """Commits at the end of the block. Unavailable where the database is away; else see `refusals_told`."""
     try:
-        with database.begin() as connection:
+        with refusals_told(), database.begin() as connection:
             yield connection
     except _AWAY as error:
         if _is_refusal(error):
@@ -76,14 +76,21 @@ def transaction(database: Database) -> Iterator[Connection]:
         if _NO_ENTRY.search(_cause(error)):
             raise UsageError(f"the database lets nobody in ({_cause(error)}); mend TOCSIN_DATABASE_URL") from error
         raise Unavailable(f"the database doesn't answer ({_cause(error)}); start it, or wait for it") from error
-    except NOT_SO as error:
-        if told := refusal(error):
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """What a person can mend of what the server or its driver refuses (schema, rights, the URL) becomes a TocsinError.
+    All else is our own fault, and stays as it is."""
+    try:
+        yield
+    except _NOT_SO as error:
+        if told := _refusal(error):
             raise told from error
         raise
 
 
-def refusal(error: ProgrammingError | psycopg.ProgrammingError) -> TocsinError | None:
-    """What a person can mend of what the server or its driver refuses: schema, rights, the URL. None: our own fault."""
+def _refusal(error: ProgrammingError | psycopg.ProgrammingError) -> TocsinError | None:
     state, cause = _state(error), _cause(error)
     if state in (UNDEFINED_TABLE, UNDEFINED_COLUMN):
         return TocsinError("the database has no tables of this version; run `tocsin migrate`")

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 
 from monitor.alerts.backlog import Progress
-from monitor.alerts.completeness import FeedFacts, Rhythm
+from monitor.alerts.calendar import Market
+from monitor.alerts.completeness import FeedFacts, Rhythm, rhythm_of
 from monitor.alerts.episodes import Episode, Evidence
 from monitor.alerts.rules import Rule
+from monitor.alerts.watch import HISTORY
 from monitor.store.alert_counts import tallies_of
 from monitor.store.alerts import EPISODE_COLUMNS, Transaction, episode_of
 from monitor.store.feeds import STILL_ASKED
@@ -33,6 +35,13 @@ def articles_per_hour(tx: Transaction, since: datetime) -> dict[str, list[tuple[
     for source, hour, count in tx.execute(statement, {"since": since}):
         out.setdefault(source, []).append((hour, count))
     return out
+
+
+def rhythms(tx: Transaction, now: datetime, market: Market) -> dict[str, Rhythm]:
+    """When each feed speaks, of those known for long enough. Reads a month of articles."""
+    hours = articles_per_hour(tx, now - HISTORY)
+    learned = {name: rhythm_of(ones, now, market) for name, ones in hours.items()}
+    return {name: one for name, one in learned.items() if one is not None}
 
 
 def feed_facts(tx: Transaction, rhythms: Mapping[str, Rhythm]) -> list[FeedFacts]:

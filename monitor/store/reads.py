@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Engine, TextClause, create_engine, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError
 
 from monitor.errors import Unavailable
-from monitor.store.engine import CONNECT, refusal
+from monitor.store.engine import CONNECT, refusals_told
 from monitor.types import Kind
 
 StoredMinutes = Literal[5, 60, 1440]
@@ -239,16 +239,12 @@ def topics(engine: Engine) -> list[str]:
 
 
 def read(engine: Engine, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
-    """Rows of one query. Unavailable where the database does not answer, else what `refusal` tells."""
+    """Rows of one query. Unavailable where the database does not answer, else what `refusals_told` tells."""
     try:
-        with engine.connect() as connection:
+        with refusals_told(), engine.connect() as connection:
             return list(connection.execute(statement, values).all())
     except OperationalError as error:
         raise Unavailable("the database does not answer; is it running? This page asks again by itself") from error
-    except ProgrammingError as error:
-        if told := refusal(error):
-            raise told from error
-        raise
 
 
 def rows(engine: Engine, statement: str, **values: object) -> list[Any]:
